@@ -1,0 +1,197 @@
+/* cmd/options: every form and every refusal, from the command line and from a file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "cmd/options.h"
+
+static struct {
+    bool tls;
+    const char *join;
+    uint64_t port;
+    struct fb_texts allow;
+} got;
+
+static const struct fb_option table[] = {
+    {"tls", NULL, "use TLS", .flag = &got.tls},
+    {"join", "LINK", "the join link", .text = &got.join},
+    {"port", "PORT", "listen there", .number = &got.port, .min = 1, .max = 65535},
+    {"allow", "ADDRESS", "allow it", .texts = &got.allow},
+    {0},
+};
+static const struct fb_usage usage = {"client", "test", table, "[DIRECTORY]", 0, 1};
+static struct fb_args args;
+
+/* Parses the words of line (spaces separate), which lives until the next call. */
+static int parse(const char *line) {
+    static char words[512];
+    char *argv[20] = {(char *)(uintptr_t) "client"};
+    int argc = 1;
+    fb_args_free(&args);
+    memset(&got, 0, sizeof got);
+    got.port = 1080;
+    assert_true(strlen(line) < sizeof words);
+    strcpy(words, line);
+    char *save = NULL;
+    for (char *w = strtok_r(words, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+        argv[argc++] = w;
+    return fb_args_parse(&args, &usage, argc, argv);
+}
+
+static void refuse(const char *line, int err, const char *message) {
+    assert_int_equal(parse(line), err);
+    assert_string_equal(args.error, message);
+}
+
+static char config_path[] = "/tmp/fb-options-XXXXXX";
+
+static int make_file(void **state) {
+    int fd = mkstemp(config_path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state) {
+    fb_args_free(&args);
+    return unlink(config_path);
+}
+
+/* Puts text into the file and parses `--config FILE rest`. */
+static int parse_file(const char *text, const char *rest) {
+    FILE *file = fopen(config_path, "w");
+    char line[256];
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    snprintf(line, sizeof line, "--config %s %s", config_path, rest);
+    return parse(line);
+}
+
+static void refuse_file(const char *text, const char *message) {
+    char expected[256];
+    assert_int_equal(parse_file(text, ""), FB_ERR_MALFORMED);
+    snprintf(expected, sizeof expected, "%s:%s", config_path, message);
+    assert_string_equal(args.error, expected);
+}
+
+static void command_line(void **state) {
+    assert_int_equal(parse(""), 0);
+    assert_int_equal(got.port, 1080);
+    assert_int_equal(args.level, FB_LOG_INFO);
+    assert_int_equal(parse("--tls --port 65535 --join=a=b --allow x --allow=y dir --verbose"), 0);
+    assert_true(got.tls);
+    assert_int_equal(got.port, 65535);
+    assert_string_equal(got.join, "a=b");
+    assert_int_equal(got.allow.len, 2);
+    assert_string_equal(got.allow.at[0], "x");
+    assert_string_equal(got.allow.at[1], "y");
+    assert_int_equal(args.operand_count, 1);
+    assert_string_equal(args.operands[0], "dir");
+    assert_int_equal(args.level, FB_LOG_DEBUG);
+    assert_int_equal(parse("--tls --tls=no --quiet -- --tls"), 0);
+    assert_false(got.tls);
+    assert_string_equal(args.operands[0], "--tls");
+    assert_int_equal(args.level, FB_LOG_WARN);
+    assert_int_equal(parse("--nonsense --help"), FB_ERR_MALFORMED);
+    assert_int_equal(parse("--help --nonsense"), 0);
+    assert_true(args.help);
+    assert_int_equal(parse("-h"), 0);
+    assert_true(args.help);
+}
+
+static void command_line_refusals(void **state) {
+    refuse("--nonsense=3", FB_ERR_MALFORMED, "unknown option --nonsense");
+    refuse("-x", FB_ERR_MALFORMED, "unknown option -x");
+    refuse("--por 1", FB_ERR_MALFORMED, "unknown option --por");
+    refuse("--port", FB_ERR_MALFORMED, "--port needs a value");
+    refuse("--port --tls", FB_ERR_MALFORMED, "--port needs a value");
+    refuse("--join=", FB_ERR_MALFORMED, "--join needs a value");
+    refuse("--tls=maybe", FB_ERR_MALFORMED, "--tls takes yes or no, not 'maybe'");
+    static const char *const bad[] = {"0",    "65536", "-1", "1x", "", "0x10",
+                                      "+1", "99999999999999999999", "18446744073709551617"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[64], message[128];
+        snprintf(line, sizeof line, "--port=%s", bad[i]);
+        snprintf(message, sizeof message, "--port takes a number from 1 to 65535, not '%s'", bad[i]);
+        refuse(line, FB_ERR_MALFORMED, message);
+    }
+    refuse("a b", FB_ERR_MALFORMED, "unexpected argument 'b'");
+    refuse("--config /nonexistent/x", FB_ERR_IO,
+           "cannot read /nonexistent/x: No such file or directory");
+}
+
+static void config_file(void **state) {
+    assert_int_equal(parse_file("; comment\n# another\njoin = link#x\n[client]\nport=7 ; why\n"
+                                "allow = a\nallow = b\ntls = on\nquiet = yes",
+                                ""),
+                     0);
+    assert_string_equal(got.join, "link#x");
+    assert_int_equal(got.port, 7);
+    assert_int_equal(got.allow.len, 2);
+    assert_string_equal(got.allow.at[1], "b");
+    assert_true(got.tls);
+    assert_int_equal(args.level, FB_LOG_WARN);
+    /* The command line wins, wherever --config stands, and replaces whole lists. */
+    assert_int_equal(parse_file("port = 7\njoin = file\nallow = a\ntls = yes\n",
+                                "--join mine --allow z --tls=no"),
+                     0);
+    assert_int_equal(got.port, 7);
+    assert_string_equal(got.join, "mine");
+    assert_int_equal(got.allow.len, 1);
+    assert_string_equal(got.allow.at[0], "z");
+    assert_false(got.tls);
+}
+
+static void config_file_refusals(void **state) {
+    char text[400] = "port = 1\njoin = ";
+    refuse_file("port = 1\nprot = 2\n", "2: unknown setting 'prot'");
+    refuse_file("config = x\n", "1: unknown setting 'config'");
+    refuse_file("help = yes\n", "1: unknown setting 'help'");
+    refuse_file("[broker]\nport = 1\n", "2: section [broker] is not for 'client'");
+    refuse_file("port = 1\nport = 2\n", "2: 'port' is given twice");
+    refuse_file("port = x\n", "1: port takes a number from 1 to 65535, not 'x'");
+    refuse_file("port = 1\nwhat is this\n", "2: neither 'name = value' nor '[section]'");
+    refuse_file("[client\n", "1: neither 'name = value' nor '[section]'");
+    refuse_file("join =\n", "1: join needs a value");
+    memset(text + 16, 'x', FB_CONFIG_LINE_MAX - 7);
+    assert_int_equal(parse_file(text, ""), 0);
+    assert_int_equal(strlen(got.join), FB_CONFIG_LINE_MAX - 7);
+    strcat(text, "x\nallow = y\n");
+    refuse_file(text, "2: a line is longer than 190 bytes");
+    /* Refused even where the command line would win. */
+    assert_int_equal(parse_file("port = x\n", "--port 3"), FB_ERR_MALFORMED);
+}
+
+static void required_options(void **state) {
+    const char *key = NULL;
+    const struct fb_option needs[] = {
+        {"key", "FILE", "the key", .text = &key, .required = true},
+        {0},
+    };
+    const struct fb_usage u = {"egress", "test", needs, "DIRECTORY", 1, 1};
+    char *bare[] = {(char *)(uintptr_t) "egress", NULL};
+    char *with_key[] = {(char *)(uintptr_t) "egress", (char *)(uintptr_t) "--key=k", NULL};
+    struct fb_args a;
+    assert_int_equal(fb_args_parse(&a, &u, 1, bare), FB_ERR_MALFORMED);
+    assert_string_equal(a.error, "--key FILE is needed");
+    fb_args_free(&a);
+    assert_int_equal(fb_args_parse(&a, &u, 2, with_key), FB_ERR_MALFORMED);
+    assert_string_equal(a.error, "DIRECTORY is missing");
+    fb_args_free(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(command_line),         cmocka_unit_test(command_line_refusals),
+        cmocka_unit_test(config_file),          cmocka_unit_test(config_file_refusals),
+        cmocka_unit_test(required_options),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
