@@ -35,7 +35,8 @@ struct parse {
     int err;
 };
 
-static __attribute__((format(printf, 3, 4))) int fail(struct parse *p, int err, const char *fmt, ...) {
+static __attribute__((format(printf, 3, 4))) int fail(struct parse *p, int err, const char *fmt,
+                                                      ...) {
     char *out = p->args->error;
     size_t room = sizeof p->args->error, used = 0;
     if (p->file != NULL) {
@@ -110,9 +111,9 @@ static int assign(struct parse *p, size_t index, enum origin origin, const char 
     }
     if (o->number != NULL) {
         if (!parse_number(value, &number) || number < o->min || number > o->max)
-            return fail(p, FB_ERR_MALFORMED,
-                        "%s%s takes a number from %llu to %llu, not '%s'", dashes, o->name,
-                        (unsigned long long)o->min, (unsigned long long)o->max, value);
+            return fail(p, FB_ERR_MALFORMED, "%s%s takes a number from %llu to %llu, not '%s'",
+                        dashes, o->name, (unsigned long long)o->min, (unsigned long long)o->max,
+                        value);
         if (store)
             *o->number = number;
         return 0;
@@ -188,8 +189,8 @@ static int parse_command_line(struct parse *p, int argc, char **argv) {
  */
 static char *read_line(char *out, int size, void *stream) {
     struct parse *p = stream;
-    if (p->err != 0 || fgets(out, size < FB_CONFIG_LINE_MAX + 2 ? size : FB_CONFIG_LINE_MAX + 2,
-                             p->file) == NULL)
+    if (p->err != 0 ||
+        fgets(out, size < FB_CONFIG_LINE_MAX + 2 ? size : FB_CONFIG_LINE_MAX + 2, p->file) == NULL)
         return NULL;
     p->line++;
     size_t len = strlen(out);
@@ -307,7 +308,8 @@ static void print_help(const struct fb_usage *usage) {
                           o->value != NULL ? o->value : "");
         if (used > HELP_COLUMN - 2)
             used = printf("\n") - 1;
-        printf("%*s%s%s\n", HELP_COLUMN - used, "", o->help, o->texts != NULL ? " (repeatable)" : "");
+        printf("%*s%s%s\n", HELP_COLUMN - used, "", o->help,
+               o->texts != NULL ? " (repeatable)" : "");
     }
 }
 

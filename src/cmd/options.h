@@ -18,9 +18,9 @@
  *     ...
  *     fb_args_free(&args);
  *
- * Forms: `--name VALUE`, `--name=VALUE`, `--flag`, `--flag=no`, `--` (operands follow). In the file:
- * `name = value`, comments with `;` or `#` at the start of a line, ` ;` after a value, lines of at
- * most FB_CONFIG_LINE_MAX bytes, and at most one kind of section, named as the subcommand.
+ * Forms: `--name VALUE`, `--name=VALUE`, `--flag`, `--flag=no`, `--` (operands follow). In the
+ * file: `name = value`, comments with `;` or `#` at the start of a line, ` ;` after a value, lines
+ * of at most FB_CONFIG_LINE_MAX bytes, and at most one kind of section, named as the subcommand.
  * Every subcommand also has --help, --config, --verbose and --quiet.
  */
 #ifndef FB_CMD_OPTIONS_H
@@ -42,12 +42,12 @@ struct fb_texts {
 
 /* Exactly one of flag, text, number and texts is set: the destination, and with it the kind. */
 struct fb_option {
-    const char *name; /* without the dashes; NULL ends the table */
+    const char *name;  /* without the dashes; NULL ends the table */
     const char *value; /* the value's name in --help; NULL for a flag */
     const char *help;
-    bool *flag;            /* in the file: yes, no, true, false, on, off */
-    const char **text;     /* not empty */
-    uint64_t *number;      /* decimal, min to max */
+    bool *flag;             /* in the file: yes, no, true, false, on, off */
+    const char **text;      /* not empty */
+    uint64_t *number;       /* decimal, min to max */
     struct fb_texts *texts; /* the command line's values replace the file's */
     uint64_t min, max;
     bool required;
@@ -78,14 +78,15 @@ struct fb_args {
 int fb_args_parse(struct fb_args *args, const struct fb_usage *usage, int argc, char **argv);
 
 /*
- * Parses, and prints help or the error. -1: go on, and call fb_args_free() at the end; otherwise the
- * exit status, with everything freed.
+ * Parses, and prints help or the error. -1: go on, and call fb_args_free() at the end; otherwise
+ * the exit status, with everything freed.
  */
 int fb_args_start(struct fb_args *args, const struct fb_usage *usage, int argc, char **argv);
 
 void fb_args_free(struct fb_args *args);
 
-/* Prints a usage error as fb_args_start() does, for checks that a table cannot express; returns 2. */
+/* Prints a usage error as fb_args_start() does, for checks that a table cannot express; returns 2.
+ */
 int fb_args_fail(const struct fb_usage *usage, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

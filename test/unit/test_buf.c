@@ -98,8 +98,8 @@ static void integers_round_trip(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(varints_of_rfc9000), cmocka_unit_test(varint_limits),
-        cmocka_unit_test(reader_is_sticky),   cmocka_unit_test(writer_is_sticky),
+        cmocka_unit_test(varints_of_rfc9000),  cmocka_unit_test(varint_limits),
+        cmocka_unit_test(reader_is_sticky),    cmocka_unit_test(writer_is_sticky),
         cmocka_unit_test(integers_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

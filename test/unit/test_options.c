@@ -114,12 +114,13 @@ static void command_line_refusals(void **state) {
     refuse("--port --tls", FB_ERR_MALFORMED, "--port needs a value");
     refuse("--join=", FB_ERR_MALFORMED, "--join needs a value");
     refuse("--tls=maybe", FB_ERR_MALFORMED, "--tls takes yes or no, not 'maybe'");
-    static const char *const bad[] = {"0",    "65536", "-1", "1x", "", "0x10",
-                                      "+1", "99999999999999999999", "18446744073709551617"};
+    static const char *const bad[] = {
+        "0", "65536", "-1", "1x", "", "0x10", "+1", "99999999999999999999", "18446744073709551617"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char line[64], message[128];
         snprintf(line, sizeof line, "--port=%s", bad[i]);
-        snprintf(message, sizeof message, "--port takes a number from 1 to 65535, not '%s'", bad[i]);
+        snprintf(message, sizeof message, "--port takes a number from 1 to 65535, not '%s'",
+                 bad[i]);
         refuse(line, FB_ERR_MALFORMED, message);
     }
     refuse("a b", FB_ERR_MALFORMED, "unexpected argument 'b'");
@@ -189,8 +190,8 @@ static void required_options(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(command_line),         cmocka_unit_test(command_line_refusals),
-        cmocka_unit_test(config_file),          cmocka_unit_test(config_file_refusals),
+        cmocka_unit_test(command_line),     cmocka_unit_test(command_line_refusals),
+        cmocka_unit_test(config_file),      cmocka_unit_test(config_file_refusals),
         cmocka_unit_test(required_options),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
