@@ -39,4 +39,9 @@ bool fb_addr_in_prefix(const struct fb_addr *addr, const struct fb_addr *prefix,
 /* An IPv4-mapped IPv6 address (::ffff:0:0/96) becomes the IPv4 one; others stay. */
 struct fb_addr fb_addr_unmap(const struct fb_addr *addr);
 
+/* What usually belongs to one household or one machine: the /24 of an IPv4 address (IPv4-mapped
+ * ones too), the /56 of an IPv6 one. All zero for no address. */
+#define FB_ADDR_PREFIX_LEN 8
+void fb_addr_prefix(const struct fb_addr *addr, uint8_t out[FB_ADDR_PREFIX_LEN]);
+
 #endif

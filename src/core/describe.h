@@ -6,6 +6,7 @@
 #ifndef FB_CORE_DESCRIBE_H
 #define FB_CORE_DESCRIBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,37 @@ struct fb_desc {
     size_t candidate_count;
     struct fb_candidate candidates[FB_DESC_CANDIDATES_MAX];
 };
+
+/* The same struct has the same compact form; no other form of it parses. */
+#define FB_DESC_COMPACT_MAX 506
+/* Longest SDP text that fb_desc_to_sdp() makes, NUL included, and longest that is read. */
+#define FB_SDP_MAX 4096
+#define FB_SDP_READ_MAX 16384
+
+/* True when every field is within what both forms can say (lengths, alphabets, ports, counts). */
+bool fb_desc_valid(const struct fb_desc *desc);
+
+/* Length of the compact form written to out, or FB_ERR_MALFORMED (not valid), FB_ERR_TOO_BIG. */
+int fb_desc_encode(const struct fb_desc *desc, uint8_t *out, size_t cap);
+/* Takes exactly len bytes. 0, FB_ERR_MALFORMED, FB_ERR_VERSION; *out is then all zero. */
+int fb_desc_decode(struct fb_desc *out, const uint8_t *in, size_t len);
+
+/* SDP text with CRLF and a NUL, as browsers take it for an offer (ACTPASS) or an answer (the
+ * others). Its length without the NUL, or FB_ERR_MALFORMED, FB_ERR_TOO_BIG. */
+int fb_desc_to_sdp(const struct fb_desc *desc, char *out, size_t cap);
+/*
+ * Reads what a browser or fb_desc_to_sdp() wrote: one application section (RFC 8841). Candidates
+ * that are not UDP, not component 1 or not an address literal (mDNS names) are dropped; those
+ * beyond FB_DESC_CANDIDATES_MAX too. 0, FB_ERR_TOO_BIG, FB_ERR_MALFORMED; *out is then all zero.
+ */
+int fb_desc_from_sdp(struct fb_desc *out, const char *text, size_t len);
+
+/*
+ * So that nobody can aim a peer at a third party: drops candidates without a port, duplicates,
+ * special-purpose addresses (core/addrclass.h), and all but the two of highest priority of each
+ * family; local (everything on one machine) keeps special-purpose ones, without that ceiling.
+ * Keeps the order. Everyone who passes a description on, or acts on one, calls this first.
+ */
+void fb_desc_filter(struct fb_desc *desc, bool local);
 
 #endif

@@ -1,0 +1,181 @@
+/*
+ * A volunteer: what it agrees to, when it reconnects, when it gives up. Sans-IO; the same file runs
+ * in the headless daemon, in the browser as wasm, and in the simulator. The caller ("glue") owns
+ * sockets and peer connections, tells what happened, and then does what fb_slot_poll() says until
+ * that returns false. Times are milliseconds of any clock that never goes back; call fb_slot_tick()
+ * when fb_slot_deadline() has come (calling it early or late is harmless).
+ *
+ * Off until fb_slot_switch(on), which glue calls for the visitor's own click or standing choice
+ * and for nothing else. While on, one WebSocket to the broker is kept. Each match has a number m,
+ * unique within the slot's life, and two hops: a peer connection (answering side, data channel with
+ * id 0 agreed upon) and one WebSocket to an egress. Nothing of a match is used for another: glue
+ * makes a new peer connection with a new certificate each time.
+ *
+ * The life of a match:
+ *   OFFER from the broker      -> FB_SLOT_PEER_CREATE
+ *   fb_slot_peer_described()   -> ANSWER to the broker
+ *   RELEASE from the broker    -> FB_SLOT_EGRESS_OPEN, while ICE still runs
+ *   fb_slot_egress_open()      -> FB_SLOT_EGRESS_SEND of the attach message
+ *   fb_slot_peer_open()        -> with both open, messages are relayed
+ *   either hop closes, a time limit, a limit, switched off
+ *                              -> FB_SLOT_PEER_CLOSE and FB_SLOT_EGRESS_CLOSE; the match is gone
+ * Events about a match that is gone are ignored, so glue needs no care with late callbacks.
+ */
+#ifndef FB_CORE_SLOT_H
+#define FB_CORE_SLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/env.h"
+#include "core/describe.h"
+#include "core/message.h"
+#include "core/signal.h"
+
+#define FB_SLOT_EGRESS_MAX 16    /* egresses in one network */
+#define FB_SLOT_CAPACITY_MAX 64  /* matches at once, whatever is asked for */
+#define FB_SLOT_CAPACITY_DEFAULT 4
+#define FB_SLOT_NEVER UINT64_MAX /* no deadline */
+
+#define FB_SLOT_DESCRIBE_MS 8000 /* offer to own description; the broker waits 10 s */
+#define FB_SLOT_RELEASE_MS 12000 /* answer to RELEASE */
+#define FB_SLOT_OPEN_MS 25000    /* RELEASE to both hops open */
+#define FB_SLOT_STATUS_MS 45000  /* between STATUS messages: below the usual idle limit of proxies */
+#define FB_SLOT_WELCOME_MS 20000 /* connecting to WELCOME */
+
+/* A hop whose queue passes this closes the path; the session sends again what it held. */
+#define FB_SLOT_QUEUE_MAX (1024 * 1024)
+/* A queue is reported to its sender when it has passed this, and when it is below a quarter. */
+#define FB_SLOT_QUEUE_REPORT (256 * 1024)
+/* What glue may hold in each direction for the hop that is not open yet. */
+#define FB_SLOT_HOLD_MAX (32 * 1024)
+
+struct fb_slot_config {
+    enum fb_volunteer_kind kind;
+    enum fb_nat nat;
+    uint16_t capacity; /* 0: the default */
+    bool local;        /* see fb_desc_filter() */
+    size_t egress_count;
+    uint8_t egress[FB_SLOT_EGRESS_MAX][FB_EGRESS_ID_LEN]; /* the only ones it connects to */
+};
+
+struct fb_slot;
+
+/* mem and rng are kept, config is copied. NULL when out of memory or with too many egresses.
+ * All memory is taken here. */
+struct fb_slot *fb_slot_new(const struct fb_mem *mem, const struct fb_rng *rng,
+                            const struct fb_slot_config *config);
+/* Glue closes its sockets and peers itself. NULL-safe. */
+void fb_slot_free(struct fb_slot *slot);
+
+/* ---- Commands ---- */
+
+/* Off closes everything, with a farewell; nothing reconnects. */
+void fb_slot_switch(struct fb_slot *slot, bool on, uint64_t now_ms);
+/* New limit; matches above it stay until they end. 0: the default. */
+void fb_slot_set_capacity(struct fb_slot *slot, uint16_t capacity, uint64_t now_ms);
+/* What the STUN servers showed; told to the broker with the next HELLO. */
+void fb_slot_set_nat(struct fb_slot *slot, enum fb_nat nat);
+
+/* ---- Events ---- */
+
+void fb_slot_broker_open(struct fb_slot *slot, uint64_t now_ms);
+/* Closed, or could not be opened. */
+void fb_slot_broker_closed(struct fb_slot *slot, uint64_t now_ms);
+/* One whole binary message. One that breaks the rules closes the socket. */
+void fb_slot_broker_message(struct fb_slot *slot, const uint8_t *msg, size_t len, uint64_t now_ms);
+
+/* This side's description of the peer, candidates gathered. */
+void fb_slot_peer_described(struct fb_slot *slot, uint32_t m, const struct fb_desc *desc,
+                            uint64_t now_ms);
+void fb_slot_peer_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
+/* Closed, failed, or could not be made. */
+void fb_slot_peer_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
+void fb_slot_egress_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
+void fb_slot_egress_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
+
+void fb_slot_tick(struct fb_slot *slot, uint64_t now_ms);
+uint64_t fb_slot_deadline(const struct fb_slot *slot);
+
+/* ---- Relaying ---- */
+
+enum fb_relay {
+    FB_RELAY_DROP = 0, /* forget the message */
+    FB_RELAY_PASS = 1, /* send it on as it is */
+    FB_RELAY_HOLD = 2, /* the other hop is not open: keep it, in order, and send it then */
+    FB_RELAY_HOP = 3,  /* give the message to fb_slot_hop() */
+};
+
+/* What the first byte alone decides, for both hops open: PASS, DROP or HOP. */
+enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
+
+/*
+ * One message that arrived on a hop of match m, before glue sends it on: decides, and counts its
+ * bytes. queued: what the other hop's send buffer holds already (0 while it is not open). Too much
+ * queued or held closes the match: DROP, and actions to poll. So does an empty message or one
+ * longer than FB_MESSAGE_MAX.
+ */
+enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client,
+                            uint8_t first_byte, size_t len, size_t queued, uint64_t now_ms);
+/* A hop control message, whole. */
+void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *msg,
+                 size_t len, uint64_t now_ms);
+/* The send buffer towards the client (or the egress) drained to this; for queue reports. Glue
+ * calls it on the low-water event alone. */
+void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, size_t queued,
+                     uint64_t now_ms);
+
+/* ---- Actions ---- */
+
+enum fb_slot_action_type {
+    FB_SLOT_BROKER_CONNECT = 1,
+    FB_SLOT_BROKER_SEND = 2,  /* bytes */
+    FB_SLOT_BROKER_CLOSE = 3, /* no fb_slot_broker_closed() is awaited */
+    FB_SLOT_PEER_CREATE = 4,  /* m, desc: answer this offer */
+    FB_SLOT_PEER_SEND = 5,    /* m, bytes: on the data channel */
+    FB_SLOT_PEER_CLOSE = 6,   /* m; after what was sent has left, within reason */
+    FB_SLOT_EGRESS_OPEN = 7,  /* m, egress: index in the configured list */
+    FB_SLOT_EGRESS_SEND = 8,  /* m, bytes: on the WebSocket */
+    FB_SLOT_EGRESS_CLOSE = 9, /* m; after what was sent has left */
+    FB_SLOT_CHANGED = 10,     /* what fb_slot_view() tells is new, bytes aside */
+};
+
+/* Pointers stay good until the next call of any fb_slot function. */
+struct fb_slot_action {
+    enum fb_slot_action_type type;
+    uint32_t m;
+    uint32_t egress;
+    const struct fb_desc *desc;
+    const uint8_t *bytes;
+    size_t len;
+};
+
+/* The next thing to do; false: nothing. Bounded whatever the broker and peers do: actions are
+ * drawn from the state of at most FB_SLOT_CAPACITY_MAX matches, not queued. */
+bool fb_slot_poll(struct fb_slot *slot, struct fb_slot_action *out);
+
+/* ---- For the person ---- */
+
+enum fb_slot_state {
+    FB_SLOT_OFF = 0,
+    FB_SLOT_CONNECTING = 1, /* to the broker */
+    FB_SLOT_WAITING = 2,    /* for a reader; or, with retry_ms set, to try the broker again */
+    FB_SLOT_CARRYING = 3,
+};
+
+struct fb_slot_view {
+    enum fb_slot_state state;
+    bool broker;               /* welcomed by the broker */
+    uint64_t retry_ms;         /* when the broker is tried again; FB_SLOT_NEVER: not planned */
+    uint16_t capacity;
+    uint16_t people_now;       /* matches with both hops open */
+    uint64_t people_total;     /* since birth */
+    uint64_t bytes_up, bytes_down; /* relayed towards the egress, towards clients */
+    enum fb_farewell last_close;   /* why the last match that had opened ended */
+    char country[FB_COUNTRY_LEN + 1]; /* this volunteer's, from the broker; "" unknown */
+};
+
+void fb_slot_view(const struct fb_slot *slot, struct fb_slot_view *out);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * What build/web/slot.wasm exports: core/slot with core/describe and core/signal, for one volunteer
+ * in a browser. No imports, no logic; fixed memory. Little-endian, as wasm is.
+ *
+ * Bytes go in through the buffer at fb_in() (FB_WASM_IN bytes) and come out at fb_out(); text is
+ * not NUL-terminated, its length is passed along. Times are milliseconds as doubles (performance.now()
+ * or Date.now(); never going back), Infinity for "never". m is a match's number; bools are 0 and 1.
+ * After each call of an event or command, call fb_poll() until it returns 0.
+ *
+ *   fb_boot(kind, nat, capacity, local, egress_count): at fb_in() 32 random bytes, then 32 bytes for
+ *     each egress's id. 1: done, once only; 0: bad arguments.
+ *   fb_poll(): 0, or an action's type; then at fb_out(), as u32: [0] type, [1] m, [2] egress index,
+ *     [3] length of the bytes that start at offset 16. For PEER_CREATE they are the offer's SDP.
+ *   fb_peer_described(m, len, now): at fb_in() the answer's SDP, all candidates in it. 1: taken;
+ *     0: it does not parse; the match is then over.
+ *   fb_look(): at fb_out(), as f64: [0] state, [1] welcomed, [2] retry time, [3] capacity, [4] people
+ *     now, [5] people in all, [6] bytes up, [7] bytes down, [8] last close (enum fb_farewell),
+ *     [9] country as first byte * 256 + second, 0 when unknown.
+ *   The rest as in core/slot.h, without `fb_slot_`.
+ */
+#ifndef FB_WASM_SLOT_H
+#define FB_WASM_SLOT_H
+
+#include <stdint.h>
+
+#define FB_WASM_IN 16384
+#define FB_WASM_OUT 8192
+
+#define FB_EXPORT(name) __attribute__((export_name(#name))) name
+
+uint8_t *FB_EXPORT(fb_in)(void);
+uint8_t *FB_EXPORT(fb_out)(void);
+int FB_EXPORT(fb_boot)(int kind, int nat, int capacity, int local, int egress_count);
+void FB_EXPORT(fb_switch)(int on, double now);
+void FB_EXPORT(fb_set_capacity)(int capacity, double now);
+void FB_EXPORT(fb_set_nat)(int nat);
+void FB_EXPORT(fb_broker_open)(double now);
+void FB_EXPORT(fb_broker_closed)(double now);
+void FB_EXPORT(fb_broker_message)(int len, double now);
+int FB_EXPORT(fb_peer_described)(uint32_t m, int len, double now);
+void FB_EXPORT(fb_peer_open)(uint32_t m, double now);
+void FB_EXPORT(fb_peer_closed)(uint32_t m, double now);
+void FB_EXPORT(fb_egress_open)(uint32_t m, double now);
+void FB_EXPORT(fb_egress_closed)(uint32_t m, double now);
+void FB_EXPORT(fb_tick)(double now);
+double FB_EXPORT(fb_deadline)(void);
+int FB_EXPORT(fb_relay)(uint32_t m, int from_client, int first_byte, uint32_t len, double queued,
+                        double now);
+void FB_EXPORT(fb_hop)(uint32_t m, int from_client, int len, double now);
+void FB_EXPORT(fb_drained)(uint32_t m, int to_client, double queued, double now);
+int FB_EXPORT(fb_poll)(void);
+void FB_EXPORT(fb_look)(void);
+
+#endif
