@@ -219,7 +219,7 @@ static int take_setting(void *user, const char *section, const char *name, const
     if (copy == NULL)
         p->err = fail(p, FB_ERR_NOMEM, "out of memory");
     else
-        p->err = assign(p, index, CONFIG_FILE, strcpy(copy, value));
+        p->err = assign(p, index, CONFIG_FILE, memcpy(copy, value, strlen(value) + 1));
     return p->err == 0;
 }
 
