@@ -1,0 +1,62 @@
+# The front door. Everything real is in meson.build and tools/; this file names the steps.
+#   build/        the release build; the program is build/footbridge
+#   build/debug/  with AddressSanitizer and UndefinedBehaviorSanitizer: what the tests run
+#   build/fuzz/   clang and libFuzzer
+# Steps that make files run as the tree's owner, also under sudo (tools/as-owner).
+
+MAKEFLAGS += --no-print-directory
+AS_OWNER := tools/as-owner
+PREFIX ?= /usr/local
+
+.PHONY: all help deps deps-build deps-demo deps-test build debug demo test test-full test-fresh \
+	lint bench fuzz install clean
+
+all: build
+
+help:
+	@echo "make demo        see a browser tab carry a download (installs what is missing first)"
+	@echo "make test        every test in its short form; test-full: the long forms too"
+	@echo "make build       build/footbridge          make install   into PREFIX (/usr/local)"
+	@echo "make lint bench fuzz clean                  make deps      everything all of these need"
+
+deps: deps-test
+
+deps-build deps-demo deps-test:
+	@tools/deps $(@:deps-%=%)
+
+build: deps-build
+	@$(AS_OWNER) tools/build release
+
+debug: deps-test
+	@$(AS_OWNER) tools/build debug
+
+demo: deps-demo
+	@$(AS_OWNER) tools/build release
+	@$(AS_OWNER) build/footbridge demo --auto $(DEMO)
+
+test: deps-test
+	@$(AS_OWNER) tools/test
+
+test-full: deps-test
+	@$(AS_OWNER) tools/test --full
+	@tools/test-fresh
+
+test-fresh:
+	@tools/test-fresh
+
+lint: deps-test
+	@$(AS_OWNER) tools/test lint
+
+fuzz: deps-test
+	@$(AS_OWNER) tools/test --full fuzz
+
+bench: deps-test
+	@$(AS_OWNER) tools/build bench
+	@$(AS_OWNER) node test/bench/bench.mjs $(BENCH)
+
+install: build
+	meson configure build -Dprefix=$(PREFIX)
+	meson install -C build --no-rebuild
+
+clean:
+	rm -rf build
