@@ -65,10 +65,10 @@ void fb_match_leave(struct fb_match *match, uint64_t volunteer, uint64_t now_ms)
  * then sends answer and RELEASE. */
 int fb_match_answered(struct fb_match *match, uint64_t volunteer, uint64_t id, void **request_ctx,
                       uint64_t now_ms);
-int fb_match_declined(struct fb_match *match, uint64_t volunteer, uint64_t id,
-                      enum fb_decline why, uint64_t now_ms);
-int fb_match_done(struct fb_match *match, uint64_t volunteer, uint64_t id,
-                  enum fb_outcome outcome, uint64_t now_ms);
+int fb_match_declined(struct fb_match *match, uint64_t volunteer, uint64_t id, enum fb_decline why,
+                      uint64_t now_ms);
+int fb_match_done(struct fb_match *match, uint64_t volunteer, uint64_t id, enum fb_outcome outcome,
+                  uint64_t now_ms);
 
 /* ---- Requests: one offer of a client each ---- */
 
@@ -90,10 +90,10 @@ void fb_match_tick(struct fb_match *match, uint64_t now_ms);
 uint64_t fb_match_deadline(const struct fb_match *match);
 
 enum fb_match_action_type {
-    FB_MATCH_OFFER = 1,  /* volunteer_ctx, request_ctx, id: push the offer */
+    FB_MATCH_OFFER = 1,    /* volunteer_ctx, request_ctx, id: push the offer */
     FB_MATCH_WITHDRAW = 2, /* volunteer_ctx, id: send CANCEL */
-    FB_MATCH_NOBODY = 3, /* request_ctx: answer FB_ANSWER_NOBODY; the request is gone */
-    FB_MATCH_AGAIN = 4,  /* request_ctx: answer FB_ANSWER_AGAIN; the request is gone */
+    FB_MATCH_NOBODY = 3,   /* request_ctx: answer FB_ANSWER_NOBODY; the request is gone */
+    FB_MATCH_AGAIN = 4,    /* request_ctx: answer FB_ANSWER_AGAIN; the request is gone */
 };
 
 struct fb_match_action {
@@ -108,9 +108,9 @@ bool fb_match_poll(struct fb_match *match, struct fb_match_action *out);
 /* ---- Counts ---- */
 
 struct fb_match_counts {
-    uint64_t volunteers, idle;   /* joined; with a free place */
+    uint64_t volunteers, idle;       /* joined; with a free place */
     uint64_t waiting, offered, live; /* requests waiting; offers out; matches answered, not done */
-    uint64_t matched, failed;    /* since birth: answered; ended by FB_OUTCOME_PEER_FAILED */
+    uint64_t matched, failed;        /* since birth: answered; ended by FB_OUTCOME_PEER_FAILED */
 };
 
 void fb_match_count(const struct fb_match *match, struct fb_match_counts *out);

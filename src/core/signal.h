@@ -73,9 +73,9 @@ enum fb_answer_status {
 
 struct fb_answer {
     enum fb_answer_status status;
-    uint16_t retry_after;         /* seconds; 0: at will */
-    uint8_t handle[FB_HANDLE_LEN]; /* to be used in the session's next offer */
-    uint64_t document;             /* version of the newest network document; 0: not known */
+    uint16_t retry_after;             /* seconds; 0: at will */
+    uint8_t handle[FB_HANDLE_LEN];    /* to be used in the session's next offer */
+    uint64_t document;                /* version of the newest network document; 0: not known */
     char country[FB_COUNTRY_LEN + 1]; /* the volunteer's, for display; "" when unknown */
     struct fb_desc desc;              /* with FB_ANSWER_OK only */
 };
@@ -90,22 +90,22 @@ const char *fb_answer_status_text(enum fb_answer_status status);
 #define FB_VOL_MAX 1024 /* longest message, either way */
 
 enum fb_vol_type {
-    FB_VOL_HELLO = 1,    /* volunteer: first message */
-    FB_VOL_WELCOME = 2,  /* broker: answers HELLO */
-    FB_VOL_READY = 3,    /* volunteer: takes this many more matches (replaces the last number) */
-    FB_VOL_OFFER = 4,    /* broker: takes one off that number */
-    FB_VOL_ANSWER = 5,   /* volunteer */
-    FB_VOL_DECLINE = 6,  /* volunteer: instead of ANSWER */
-    FB_VOL_RELEASE = 7,  /* broker: the client has the answer; attach with this */
-    FB_VOL_CANCEL = 8,   /* broker: forget the match (too late, or the client is gone) */
-    FB_VOL_DONE = 9,     /* volunteer: a match that was answered is over; not after CANCEL */
-    FB_VOL_STATUS = 10,  /* volunteer: now and then, which also keeps the socket alive */
+    FB_VOL_HELLO = 1,   /* volunteer: first message */
+    FB_VOL_WELCOME = 2, /* broker: answers HELLO */
+    FB_VOL_READY = 3,   /* volunteer: takes this many more matches (replaces the last number) */
+    FB_VOL_OFFER = 4,   /* broker: takes one off that number */
+    FB_VOL_ANSWER = 5,  /* volunteer */
+    FB_VOL_DECLINE = 6, /* volunteer: instead of ANSWER */
+    FB_VOL_RELEASE = 7, /* broker: the client has the answer; attach with this */
+    FB_VOL_CANCEL = 8,  /* broker: forget the match (too late, or the client is gone) */
+    FB_VOL_DONE = 9,    /* volunteer: a match that was answered is over; not after CANCEL */
+    FB_VOL_STATUS = 10, /* volunteer: now and then, which also keeps the socket alive */
 };
 
 enum fb_decline {
     FB_DECLINE_BUSY = 0,
-    FB_DECLINE_FAILED = 1,  /* no peer connection could be made, or not described in time */
-    FB_DECLINE_OFF = 2,     /* just switched off */
+    FB_DECLINE_FAILED = 1, /* no peer connection could be made, or not described in time */
+    FB_DECLINE_OFF = 2,    /* just switched off */
     FB_DECLINE_COUNT
 };
 
@@ -177,7 +177,7 @@ enum fb_farewell {
 };
 
 struct fb_hop_msg {
-    uint8_t type; /* enum fb_hop_type, or one that this version does not know */
+    uint8_t type;              /* enum fb_hop_type, or one that this version does not know */
     uint32_t bytes;            /* QUEUE, LIMIT */
     enum fb_farewell farewell; /* FAREWELL */
 };

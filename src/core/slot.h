@@ -33,15 +33,15 @@
 #include "core/message.h"
 #include "core/signal.h"
 
-#define FB_SLOT_EGRESS_MAX 16    /* egresses in one network */
-#define FB_SLOT_CAPACITY_MAX 64  /* matches at once, whatever is asked for */
+#define FB_SLOT_EGRESS_MAX 16   /* egresses in one network */
+#define FB_SLOT_CAPACITY_MAX 64 /* matches at once, whatever is asked for */
 #define FB_SLOT_CAPACITY_DEFAULT 4
 #define FB_SLOT_NEVER UINT64_MAX /* no deadline */
 
 #define FB_SLOT_DESCRIBE_MS 8000 /* offer to own description; the broker waits 10 s */
 #define FB_SLOT_RELEASE_MS 12000 /* answer to RELEASE */
 #define FB_SLOT_OPEN_MS 25000    /* RELEASE to both hops open */
-#define FB_SLOT_STATUS_MS 45000  /* between STATUS messages: below the usual idle limit of proxies */
+#define FB_SLOT_STATUS_MS 45000 /* between STATUS messages: below the usual idle limit of proxies */
 #define FB_SLOT_WELCOME_MS 20000 /* connecting to WELCOME */
 
 /* A hop whose queue passes this closes the path; the session sends again what it held. */
@@ -116,11 +116,11 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
  * queued or held closes the match: DROP, and actions to poll. So does an empty message or one
  * longer than FB_MESSAGE_MAX.
  */
-enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client,
-                            uint8_t first_byte, size_t len, size_t queued, uint64_t now_ms);
+enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
+                            size_t len, size_t queued, uint64_t now_ms);
 /* A hop control message, whole. */
-void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *msg,
-                 size_t len, uint64_t now_ms);
+void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *msg, size_t len,
+                 uint64_t now_ms);
 /* The send buffer towards the client (or the egress) drained to this; for queue reports. Glue
  * calls it on the low-water event alone. */
 void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, size_t queued,
@@ -166,13 +166,13 @@ enum fb_slot_state {
 
 struct fb_slot_view {
     enum fb_slot_state state;
-    bool broker;               /* welcomed by the broker */
-    uint64_t retry_ms;         /* when the broker is tried again; FB_SLOT_NEVER: not planned */
+    bool broker;       /* welcomed by the broker */
+    uint64_t retry_ms; /* when the broker is tried again; FB_SLOT_NEVER: not planned */
     uint16_t capacity;
-    uint16_t people_now;       /* matches with both hops open */
-    uint64_t people_total;     /* since birth */
-    uint64_t bytes_up, bytes_down; /* relayed towards the egress, towards clients */
-    enum fb_farewell last_close;   /* why the last match that had opened ended */
+    uint16_t people_now;              /* matches with both hops open */
+    uint64_t people_total;            /* since birth */
+    uint64_t bytes_up, bytes_down;    /* relayed towards the egress, towards clients */
+    enum fb_farewell last_close;      /* why the last match that had opened ended */
     char country[FB_COUNTRY_LEN + 1]; /* this volunteer's, from the broker; "" unknown */
 };
 
