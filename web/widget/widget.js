@@ -1,0 +1,36 @@
+// @ts-check
+/**
+ * <footbridge-widget>: puts the operator's frame on a publisher's page, and nothing else. Everything
+ * happens inside that cross-origin frame; this script neither listens nor speaks to it, so nothing
+ * on the page can flip the switch.
+ *
+ * The page's Content-Security-Policy needs script-src and frame-src with the operator's origin. Styles
+ * are set through CSSOM, which needs no style-src.
+ */
+
+const FRAME = new URL('frame.html', import.meta.url).href;
+
+class FootbridgeWidget extends HTMLElement {
+  connectedCallback() {
+    if (this.shadowRoot) return; // moved within the page
+    const frame = document.createElement('iframe');
+    frame.src = FRAME;
+    frame.title = 'Footbridge';
+    frame.referrerPolicy = 'no-referrer';
+    Object.assign(frame.style, {
+      display: 'block',
+      inlineSize: '100%',
+      maxInlineSize: '30rem',
+      blockSize: '13rem',
+      border: '0',
+      borderRadius: '14px',
+      colorScheme: 'light dark',
+    });
+    this.style.display ||= 'block';
+    this.attachShadow({ mode: 'open' }).append(frame);
+  }
+}
+
+// A second tag with this script on one page finds the name taken.
+if (!customElements.get('footbridge-widget'))
+  customElements.define('footbridge-widget', FootbridgeWidget);
