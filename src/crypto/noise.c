@@ -8,7 +8,8 @@
  *       <- e, ee
  *
  * Names are the paper's: h the handshake hash, ck the chaining key, k the cipher key (section 5).
- * Each k seals one message here, so the nonce n is always 0 and need not be kept.
+ * Each k seals one message here, so the nonce n is always 0 and need not be kept. The first failure
+ * stays in err and makes all later steps nothing, so that the message patterns read as in the paper.
  */
 #include <string.h>
 
@@ -21,11 +22,12 @@
 #include "crypto/openssl.h"
 #include "crypto/primitives.h"
 
-enum step { STEP_MESSAGE_1, STEP_MESSAGE_2, STEP_DONE, STEP_FAILED };
+enum step { STEP_MESSAGE_1, STEP_MESSAGE_2, STEP_DONE };
 
 struct fb_noise {
     bool initiator;
     enum step step;
+    int err;
     uint8_t h[FB_HASH_LEN], ck[FB_HASH_LEN], k[FB_KEY_LEN];
     EVP_PKEY *s; /* the responder's static key; NULL in the initiator */
     EVP_PKEY *e; /* this side's ephemeral key */
@@ -38,55 +40,60 @@ static const uint8_t nonce_zero[FB_NONCE_LEN];
 
 /* MixHash(data): h = HASH(h || data) */
 static void mix_hash(struct fb_noise *noise, const void *data, size_t len) {
-    fb_blake2s((struct fb_part[]){{noise->h, FB_HASH_LEN}, {data, len}}, 2, noise->h);
+    if (noise->err == 0)
+        noise->err = fb_blake2s((struct fb_part[]){{noise->h, FB_HASH_LEN}, {data, len}}, 2,
+                                noise->h);
 }
 
 /* HKDF(ck, input, 2), section 4.3. */
-static void hkdf(const uint8_t ck[FB_HASH_LEN], const void *input, size_t len,
-                 uint8_t out1[FB_HASH_LEN], uint8_t out2[FB_HASH_LEN]) {
+static int hkdf(const uint8_t ck[FB_HASH_LEN], const void *input, size_t len,
+                uint8_t out1[FB_HASH_LEN], uint8_t out2[FB_HASH_LEN]) {
     uint8_t temp[FB_HASH_LEN], first[FB_HASH_LEN];
-    fb_hmac(ck, &(struct fb_part){input, len}, 1, temp);
-    fb_hmac(temp, &(struct fb_part){"\x01", 1}, 1, first);
-    fb_hmac(temp, (struct fb_part[]){{first, FB_HASH_LEN}, {"\x02", 1}}, 2, out2);
-    memcpy(out1, first, FB_HASH_LEN);
+    int err = fb_hmac(ck, &(struct fb_part){input, len}, 1, temp);
+    if (err == 0)
+        err = fb_hmac(temp, &(struct fb_part){"\x01", 1}, 1, first);
+    if (err == 0)
+        err = fb_hmac(temp, (struct fb_part[]){{first, FB_HASH_LEN}, {"\x02", 1}}, 2, out2);
+    if (err == 0)
+        memcpy(out1, first, FB_HASH_LEN); /* at the end, because out1 may be ck */
     fb_wipe(temp, sizeof temp);
     fb_wipe(first, sizeof first);
+    return err;
 }
 
 /* MixKey(DH(private_key, public_key)) */
-static int mix_key(struct fb_noise *noise, EVP_PKEY *private_key,
-                   const uint8_t public_key[FB_KEY_LEN]) {
+static void mix_key(struct fb_noise *noise, EVP_PKEY *private_key,
+                    const uint8_t public_key[FB_KEY_LEN]) {
     uint8_t shared[FB_KEY_LEN];
-    int err = fb_x25519(private_key, public_key, shared);
-    if (err == 0)
-        hkdf(noise->ck, shared, sizeof shared, noise->ck, noise->k);
+    if (noise->err == 0)
+        noise->err = fb_x25519(private_key, public_key, shared);
+    if (noise->err == 0)
+        noise->err = hkdf(noise->ck, shared, sizeof shared, noise->ck, noise->k);
     fb_wipe(shared, sizeof shared);
-    return err;
 }
 
 /* EncryptAndHash(payload) */
-static int encrypt_and_hash(struct fb_noise *noise, const uint8_t *payload, size_t len,
-                            uint8_t *out) {
-    struct fb_key *key = fb_aead_new(NULL, noise->k);
-    if (key == NULL)
-        return FB_ERR_NOMEM;
-    fb_aead_seal(key, nonce_zero, noise->h, FB_HASH_LEN, payload, len, out);
+static void encrypt_and_hash(struct fb_noise *noise, const uint8_t *payload, size_t len,
+                             uint8_t *out) {
+    struct fb_key *key = noise->err == 0 ? fb_aead_new(NULL, noise->k) : NULL;
+    if (key != NULL)
+        fb_aead_seal(key, nonce_zero, noise->h, FB_HASH_LEN, payload, len, out);
+    else if (noise->err == 0)
+        noise->err = FB_ERR_NOMEM;
     fb_aead_free(key);
     mix_hash(noise, out, len + FB_TAG_LEN);
-    return 0;
 }
 
 /* DecryptAndHash(ciphertext) */
-static int decrypt_and_hash(struct fb_noise *noise, const uint8_t *in, size_t len, uint8_t *out) {
+static void decrypt_and_hash(struct fb_noise *noise, const uint8_t *in, size_t len, uint8_t *out) {
+    struct fb_key *key = noise->err == 0 ? fb_aead_new(NULL, noise->k) : NULL;
     uint8_t ad[FB_HASH_LEN];
-    struct fb_key *key = fb_aead_new(NULL, noise->k);
-    if (key == NULL)
-        return FB_ERR_NOMEM;
     memcpy(ad, noise->h, sizeof ad);
     mix_hash(noise, in, len); /* before opening, because out may be in; a failure ends all anyway */
-    int err = fb_aead_open(key, nonce_zero, ad, sizeof ad, in, len, out);
+    if (noise->err == 0)
+        noise->err = key != NULL ? fb_aead_open(key, nonce_zero, ad, sizeof ad, in, len, out)
+                                 : FB_ERR_NOMEM;
     fb_aead_free(key);
-    return err;
 }
 
 struct fb_noise *fb_noise_new(void *ctx, bool initiator, const uint8_t static_key[FB_KEY_LEN],
@@ -96,7 +103,7 @@ struct fb_noise *fb_noise_new(void *ctx, bool initiator, const uint8_t static_ke
     struct fb_noise *noise = fb_crypto_openssl() ? OPENSSL_zalloc(sizeof *noise) : NULL;
     size_t len = FB_KEY_LEN;
     if (noise == NULL)
-        return NULL;
+        goto fail;
     noise->initiator = initiator;
     memcpy(noise->rs, static_key, initiator ? FB_KEY_LEN : 0);
     noise->e = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, ephemeral, FB_KEY_LEN);
@@ -108,11 +115,12 @@ struct fb_noise *fb_noise_new(void *ctx, bool initiator, const uint8_t static_ke
             goto fail;
     }
     /* InitializeSymmetric: the name is longer than HASHLEN, so it is hashed. */
-    fb_blake2s(&(struct fb_part){name, sizeof name - 1}, 1, noise->h);
+    noise->err = fb_blake2s(&(struct fb_part){name, sizeof name - 1}, 1, noise->h);
     memcpy(noise->ck, noise->h, FB_HASH_LEN);
     mix_hash(noise, prologue, prologue_len);
     mix_hash(noise, noise->rs, FB_KEY_LEN); /* <- s */
-    return noise;
+    if (noise->err == 0)
+        return noise;
 fail:
     fb_noise_free(noise);
     ERR_clear_error();
@@ -128,54 +136,43 @@ void fb_noise_free(struct fb_noise *noise) {
 }
 
 /* What both messages have after e: the DH, which is es in the first and ee in the second. */
-static int mix_dh(struct fb_noise *noise) {
+static void mix_dh(struct fb_noise *noise) {
     if (noise->step == STEP_MESSAGE_2)
-        return mix_key(noise, noise->e, noise->re); /* ee */
-    if (noise->initiator)
-        return mix_key(noise, noise->e, noise->rs); /* es */
-    return mix_key(noise, noise->s, noise->re);     /* es */
-}
-
-static int finish_step(struct fb_noise *noise, int err) {
-    if (err == 0)
-        noise->step = noise->step == STEP_MESSAGE_1 ? STEP_MESSAGE_2 : STEP_DONE;
+        mix_key(noise, noise->e, noise->re); /* ee */
+    else if (noise->initiator)
+        mix_key(noise, noise->e, noise->rs); /* es */
     else
-        noise->step = STEP_FAILED; /* h and ck have moved: no second try */
-    return err;
+        mix_key(noise, noise->s, noise->re); /* es */
 }
 
 int fb_noise_write(struct fb_noise *noise, const uint8_t *payload, size_t payload_len,
                    uint8_t *out) {
-    if (noise->step != (noise->initiator ? STEP_MESSAGE_1 : STEP_MESSAGE_2))
+    if (noise->err != 0 || noise->step != (noise->initiator ? STEP_MESSAGE_1 : STEP_MESSAGE_2))
         return FB_ERR_STATE;
     memcpy(out, noise->e_public, FB_KEY_LEN);
     mix_hash(noise, noise->e_public, FB_KEY_LEN); /* e */
-    int err = mix_dh(noise);                      /* es or ee */
-    if (err == 0)
-        err = encrypt_and_hash(noise, payload, payload_len, out + FB_KEY_LEN);
-    return finish_step(noise, err);
+    mix_dh(noise);                                /* es or ee */
+    encrypt_and_hash(noise, payload, payload_len, out + FB_KEY_LEN);
+    noise->step++;
+    return noise->err;
 }
 
 int fb_noise_read(struct fb_noise *noise, const uint8_t *msg, size_t len, uint8_t *out) {
-    if (noise->step != (noise->initiator ? STEP_MESSAGE_2 : STEP_MESSAGE_1))
+    if (noise->err != 0 || noise->step != (noise->initiator ? STEP_MESSAGE_2 : STEP_MESSAGE_1))
         return FB_ERR_STATE;
     if (len < FB_NOISE_OVERHEAD)
-        return finish_step(noise, FB_ERR_MALFORMED);
+        return noise->err = FB_ERR_MALFORMED;
     memcpy(noise->re, msg, FB_KEY_LEN);
     mix_hash(noise, noise->re, FB_KEY_LEN); /* e */
-    int err = mix_dh(noise);                /* es or ee */
-    if (err == 0)
-        err = decrypt_and_hash(noise, msg + FB_KEY_LEN, len - FB_KEY_LEN, out);
-    return finish_step(noise, err);
+    mix_dh(noise);                          /* es or ee */
+    decrypt_and_hash(noise, msg + FB_KEY_LEN, len - FB_KEY_LEN, out);
+    noise->step++;
+    return noise->err;
 }
 
 /* Split(): the first key is for initiator to responder, the second for the way back. */
 int fb_noise_split(struct fb_noise *noise, uint8_t send[FB_KEY_LEN], uint8_t recv[FB_KEY_LEN]) {
-    if (noise->step != STEP_DONE)
+    if (noise->err != 0 || noise->step != STEP_DONE)
         return FB_ERR_STATE;
-    if (noise->initiator)
-        hkdf(noise->ck, NULL, 0, send, recv);
-    else
-        hkdf(noise->ck, NULL, 0, recv, send);
-    return 0;
+    return hkdf(noise->ck, NULL, 0, noise->initiator ? send : recv, noise->initiator ? recv : send);
 }

@@ -19,29 +19,19 @@
 /* Fetched once: a fetch by name takes a lock and a search, too much for each key. */
 static struct {
     pthread_once_t once;
-    pthread_mutex_t lock; /* for digest */
     EVP_MD *blake2s;
     EVP_CIPHER *chacha20_poly1305;
-    EVP_MD_CTX *digest;
-} lib = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
+} lib = {.once = PTHREAD_ONCE_INIT};
 
 static void lib_init(void) {
     lib.blake2s = EVP_MD_fetch(NULL, "BLAKE2S-256", NULL);
     lib.chacha20_poly1305 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    /* The context allocates at its first use; afterwards it never does. */
-    if (lib.blake2s == NULL || digest == NULL ||
-        EVP_DigestInit_ex2(digest, lib.blake2s, NULL) != 1) {
-        EVP_MD_CTX_free(digest);
-        digest = NULL;
-    }
-    lib.digest = digest;
     ERR_clear_error();
 }
 
 static bool lib_ready(void) {
     pthread_once(&lib.once, lib_init);
-    return lib.digest != NULL && lib.chacha20_poly1305 != NULL;
+    return lib.blake2s != NULL && lib.chacha20_poly1305 != NULL;
 }
 
 /* For operations that have no way to fail. */
@@ -50,51 +40,55 @@ static void must(int ok) {
         abort();
 }
 
-/* A failure must not stay in the thread's error queue: TLS on the same thread would take it for its
- * own (SSL_get_error(3)). */
-static int failed(int err) {
+/* Errors, even those of a success (an optional step that failed), must not stay in the thread's queue:
+ * TLS on the same thread would take them for its own (SSL_get_error(3)). */
+static int finish(int err) {
     ERR_clear_error();
     return err;
 }
 
 /* ---- hash ---- */
 
-void fb_blake2s(const struct fb_part *parts, size_t count, uint8_t out[FB_HASH_LEN]) {
-    must(lib_ready());
-    pthread_mutex_lock(&lib.lock);
-    must(EVP_DigestInit_ex2(lib.digest, NULL, NULL));
-    for (size_t i = 0; i < count; i++)
+int fb_blake2s(const struct fb_part *parts, size_t count, uint8_t out[FB_HASH_LEN]) {
+    /* A context kept for reuse would allocate all the same: OpenSSL 3.0 makes its inside anew at
+     * every start. */
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    int ok = md != NULL && EVP_DigestInit_ex2(md, lib.blake2s, NULL) == 1;
+    for (size_t i = 0; i < count && ok; i++)
         if (parts[i].len > 0)
-            must(EVP_DigestUpdate(lib.digest, parts[i].at, parts[i].len));
-    must(EVP_DigestFinal_ex(lib.digest, out, NULL));
-    pthread_mutex_unlock(&lib.lock);
+            ok = EVP_DigestUpdate(md, parts[i].at, parts[i].len) == 1;
+    ok = ok && EVP_DigestFinal_ex(md, out, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    return finish(ok ? 0 : FB_ERR_NOMEM);
 }
 
-void fb_hmac(const uint8_t key[FB_HASH_LEN], const struct fb_part *parts, size_t count,
-             uint8_t out[FB_HASH_LEN]) {
+int fb_hmac(const uint8_t key[FB_HASH_LEN], const struct fb_part *parts, size_t count,
+            uint8_t out[FB_HASH_LEN]) {
     uint8_t pad[BLOCK_LEN], inner[FB_HASH_LEN];
     struct fb_part all[4] = {{pad, sizeof pad}};
     must(count < sizeof all / sizeof *all);
     memcpy(all + 1, parts, count * sizeof *parts);
     for (size_t i = 0; i < BLOCK_LEN; i++)
         pad[i] = (uint8_t)((i < FB_HASH_LEN ? key[i] : 0) ^ 0x36);
-    fb_blake2s(all, count + 1, inner);
+    int err = fb_blake2s(all, count + 1, inner);
     for (size_t i = 0; i < BLOCK_LEN; i++)
         pad[i] ^= 0x36 ^ 0x5c;
-    fb_blake2s((struct fb_part[]){{pad, sizeof pad}, {inner, sizeof inner}}, 2, out);
+    if (err == 0)
+        err = fb_blake2s((struct fb_part[]){{pad, sizeof pad}, {inner, sizeof inner}}, 2, out);
     fb_wipe(pad, sizeof pad);
     fb_wipe(inner, sizeof inner);
+    return err;
 }
 
 static void hash(void *ctx, const void *in, size_t len, uint8_t out[FB_HASH_LEN]) {
-    fb_blake2s(&(struct fb_part){in, len}, 1, out);
+    must(lib_ready() && fb_blake2s(&(struct fb_part){in, len}, 1, out) == 0);
 }
 
 static void derive(void *ctx, const uint8_t secret[FB_KEY_LEN], const char *label, const void *info,
                    size_t info_len, uint8_t out[FB_HASH_LEN]) {
     /* The label's own NUL is the 0x00 between label and info. */
     const struct fb_part parts[] = {{label, strlen(label) + 1}, {info, info_len}};
-    fb_hmac(secret, parts, 2, out);
+    must(lib_ready() && fb_hmac(secret, parts, 2, out) == 0);
 }
 
 /* ---- AEAD ---- */
@@ -105,16 +99,12 @@ struct fb_key {
 
 struct fb_key *fb_aead_new(void *ctx, const uint8_t bytes[FB_KEY_LEN]) {
     struct fb_key *key = lib_ready() ? OPENSSL_zalloc(sizeof *key) : NULL;
-    if (key == NULL)
-        return NULL;
-    key->cipher = EVP_CIPHER_CTX_new();
-    if (key->cipher == NULL ||
-        EVP_CipherInit_ex2(key->cipher, lib.chacha20_poly1305, bytes, NULL, 1, NULL) != 1) {
-        fb_aead_free(key);
-        ERR_clear_error();
-        return NULL;
-    }
-    return key;
+    if (key != NULL && (key->cipher = EVP_CIPHER_CTX_new()) != NULL &&
+        EVP_CipherInit_ex2(key->cipher, lib.chacha20_poly1305, bytes, NULL, 1, NULL) == 1)
+        return key;
+    fb_aead_free(key);
+    ERR_clear_error();
+    return NULL;
 }
 
 void fb_aead_free(struct fb_key *key) {
@@ -160,7 +150,7 @@ int fb_aead_open(struct fb_key *key, const uint8_t nonce[FB_NONCE_LEN], const vo
     if (EVP_CipherFinal_ex(key->cipher, tag, &n) == 1)
         return 0;
     fb_wipe(out, len); /* nobody reads what was not authenticated */
-    return failed(FB_ERR_AUTH);
+    return finish(FB_ERR_AUTH);
 }
 
 /* ---- X25519 and Ed25519 ---- */
@@ -183,7 +173,7 @@ int fb_x25519(EVP_PKEY *private_key, const uint8_t public_key[FB_KEY_LEN],
     }
     EVP_PKEY_CTX_free(dh);
     EVP_PKEY_free(peer);
-    return err == 0 ? 0 : failed(err);
+    return finish(err);
 }
 
 static int public_of(int type, const uint8_t secret[FB_KEY_LEN], uint8_t out[FB_KEY_LEN]) {
@@ -191,7 +181,7 @@ static int public_of(int type, const uint8_t secret[FB_KEY_LEN], uint8_t out[FB_
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(type, NULL, secret, FB_KEY_LEN);
     int ok = key != NULL && EVP_PKEY_get_raw_public_key(key, out, &len) == 1;
     EVP_PKEY_free(key);
-    return ok ? 0 : failed(FB_ERR_NOMEM);
+    return finish(ok ? 0 : FB_ERR_NOMEM);
 }
 
 int fb_x25519_public(const uint8_t private_key[FB_KEY_LEN], uint8_t public_key[FB_KEY_LEN]) {
@@ -211,7 +201,7 @@ static int sign(void *ctx, const uint8_t seed[FB_KEY_LEN], const void *msg, size
              EVP_DigestSign(md, sig, &sig_len, msg, len) == 1;
     EVP_MD_CTX_free(md);
     EVP_PKEY_free(key);
-    return ok ? 0 : failed(FB_ERR_NOMEM);
+    return finish(ok ? 0 : FB_ERR_NOMEM);
 }
 
 static int verify(void *ctx, const uint8_t public_key[FB_KEY_LEN], const void *msg, size_t len,
@@ -222,7 +212,7 @@ static int verify(void *ctx, const uint8_t public_key[FB_KEY_LEN], const void *m
              EVP_DigestVerify(md, sig, FB_SIG_LEN, msg, len) == 1;
     EVP_MD_CTX_free(md);
     EVP_PKEY_free(key);
-    return ok ? 0 : failed(FB_ERR_AUTH);
+    return finish(ok ? 0 : FB_ERR_AUTH);
 }
 
 /* ---- the table ---- */

@@ -1,10 +1,9 @@
 /*
  * struct fb_crypto on OpenSSL 3, and the few operations that roles need beside it.
  *
- * One table serves the process and all its threads. hash and derive work in a context made at the
- * first call, under a lock; seal and open work in their key's own context, so one key belongs to
- * one thread at a time. An operation that cannot fail by its interface (seal, hash, derive,
- * randomness) aborts when OpenSSL fails all the same: nothing may leave unsealed.
+ * One table serves the process and all its threads; a handshake or a key belongs to one thread at a
+ * time. What has no way to fail by its interface (seal, hash, derive, randomness) aborts when OpenSSL
+ * fails all the same: nothing may leave unsealed.
  */
 #ifndef FB_CRYPTO_OPENSSL_H
 #define FB_CRYPTO_OPENSSL_H

@@ -11,12 +11,12 @@ struct fb_part {
     size_t len;
 };
 
-/* BLAKE2s-256 of the parts, joined. */
-void fb_blake2s(const struct fb_part *parts, size_t count, uint8_t out[FB_HASH_LEN]);
+/* BLAKE2s-256 of the parts, joined. 0 or FB_ERR_NOMEM. */
+int fb_blake2s(const struct fb_part *parts, size_t count, uint8_t out[FB_HASH_LEN]);
 
-/* HMAC-BLAKE2s (RFC 2104) of the parts, joined; at most 3 parts. */
-void fb_hmac(const uint8_t key[FB_HASH_LEN], const struct fb_part *parts, size_t count,
-             uint8_t out[FB_HASH_LEN]);
+/* HMAC-BLAKE2s (RFC 2104) of the parts, joined; at most 3 parts. Errors as above. */
+int fb_hmac(const uint8_t key[FB_HASH_LEN], const struct fb_part *parts, size_t count,
+            uint8_t out[FB_HASH_LEN]);
 
 /* DH(private, public). 0, FB_ERR_NOMEM, or FB_ERR_AUTH for a public key of low order. */
 int fb_x25519(EVP_PKEY *private_key, const uint8_t public_key[FB_KEY_LEN], uint8_t out[FB_KEY_LEN]);
