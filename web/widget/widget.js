@@ -20,8 +20,8 @@ class FootbridgeWidget extends HTMLElement {
     Object.assign(frame.style, {
       display: 'block',
       inlineSize: '100%',
-      maxInlineSize: '30rem',
-      blockSize: '13rem',
+      maxInlineSize: '480px',
+      blockSize: '232px',
       border: '0',
       borderRadius: '14px',
       colorScheme: 'light dark',

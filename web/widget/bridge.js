@@ -1,0 +1,462 @@
+// @ts-check
+/**
+ * The volunteer in a browser: the sockets, the clock and the relay around core/slot, which runs as
+ * slot.wasm and decides everything (src/core/slot.h is its manual, src/wasm/slot.h its binary
+ * interface). Runs in worker.js; where data channels cannot be transferred to a worker, on the
+ * frame's own thread.
+ *
+ * Peer connections exist on the main thread only. This module asks for them by messages and is handed
+ * their data channels; see Order and News.
+ */
+
+/**
+ * What the bridge asks of the frame: to answer an offer; to describe what has been gathered by now,
+ * because it took long enough; to close a peer; to show.
+ * @typedef {{ do: 'peer', m: number, sdp: string, stun: string[] }
+ *   | { do: 'enough', m: number }
+ *   | { do: 'close', m: number }
+ *   | { do: 'view', view: View }} Order
+ *
+ * What the frame tells the bridge: a channel at once after it was created; a peer that is closed, has
+ * failed or could not be made.
+ * @typedef {{ did: 'switch', on: boolean }
+ *   | { did: 'channel', m: number, channel: RTCDataChannel }
+ *   | { did: 'described', m: number, sdp: string }
+ *   | { did: 'closed', m: number }} News
+ *
+ * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'trouble', now: number,
+ *   total: number, bytes: number }} View
+ *
+ * What the broker serves as /v1/widget.
+ * @typedef {{ version: number, broker: string, local: boolean, stun: string[],
+ *   egresses: { id: string, url: string }[] }} Config
+ *
+ * @typedef {{
+ *   memory: WebAssembly.Memory, fb_in(): number, fb_out(): number,
+ *   fb_boot(kind: number, nat: number, capacity: number, local: number, egresses: number): number,
+ *   fb_switch(on: number, now: number): void,
+ *   fb_broker_open(now: number): void, fb_broker_closed(now: number): void,
+ *   fb_broker_message(len: number, now: number): void,
+ *   fb_peer_described(m: number, len: number, now: number): number,
+ *   fb_peer_open(m: number, now: number): void, fb_peer_closed(m: number, now: number): void,
+ *   fb_egress_open(m: number, now: number): void, fb_egress_closed(m: number, now: number): void,
+ *   fb_tick(now: number): void, fb_deadline(): number,
+ *   fb_relay(m: number, fromClient: number, first: number, len: number, queued: number,
+ *     now: number): number,
+ *   fb_hop(m: number, fromClient: number, len: number, now: number): void,
+ *   fb_drained(m: number, toClient: number, queued: number, now: number): void,
+ *   fb_poll(): number, fb_look(): void
+ * }} Slot
+ *
+ * @typedef {{ channel?: RTCDataChannel, socket?: WebSocket, heldToClient: ArrayBuffer[],
+ *   heldToEgress: ArrayBuffer[], watch?: Timer, gather?: Timer }} Match
+ * @typedef {ReturnType<typeof setTimeout>} Timer
+ */
+
+// src/wasm/slot.h and src/core/slot.h
+const IN = 16384;
+const BROWSER = 1;
+const NAT_UNKNOWN = 0;
+const PASS = 1;
+const HOLD = 2;
+const HOP = 3;
+const QUEUE_REPORT = 256 * 1024;
+const QUEUE_LOW = QUEUE_REPORT / 4;
+
+const GATHER_MS = 3000; // a STUN server that does not answer must not cost the match
+const FLUSH_MS = 1000; // for a farewell to leave before its channel is closed
+const POLL_MS = 20; // a WebSocket has no low-water event
+const VIEW_MS = 1000; // how often the bytes on the face move
+const RETRY_MS = [2000, 5000, 15000, 60000]; // while the operator's files cannot be had
+
+const STATES = /** @type {const} */ (['off', 'starting', 'waiting', 'carrying']);
+
+export class Bridge {
+  /** @type {(order: Order) => void} */ #post;
+  /** @type {Slot | undefined} */ #slot;
+  /** @type {Config | undefined} */ #config;
+  /** @type {WebSocket | undefined} */ #broker;
+  /** @type {Map<number, Match>} */ #matches = new Map();
+  #on = false;
+  #loading = false;
+  #trouble = false;
+  /** @type {Timer | undefined} */ #timer;
+  #due = Infinity;
+  /** @type {Timer | undefined} */ #viewTimer;
+
+  /** @param {(order: Order) => void} post must not call back into the bridge */
+  constructor(post) {
+    this.#post = post;
+  }
+
+  /** @param {News} news */
+  tell(news) {
+    switch (news.did) {
+      case 'switch':
+        this.#on = news.on;
+        if (this.#slot) this.#run((slot, now) => slot.fb_switch(news.on ? 1 : 0, now));
+        else if (news.on) this.#load(0);
+        else this.#post({ do: 'view', view: { state: 'off', now: 0, total: 0, bytes: 0 } });
+        break;
+      case 'channel':
+        this.#adopt(news.m, news.channel);
+        break;
+      case 'described':
+        clearTimeout(this.#matches.get(news.m)?.gather);
+        this.#run((slot, now) => slot.fb_peer_described(news.m, this.#text(news.sdp), now));
+        break;
+      case 'closed':
+        this.#run((slot, now) => slot.fb_peer_closed(news.m, now));
+        break;
+    }
+  }
+
+  /**
+   * Fetches what the operator serves: nothing of it before the switch is on.
+   * @param {number} failures
+   */
+  async #load(failures) {
+    if (this.#loading || !this.#on) return;
+    this.#loading = true;
+    try {
+      this.#post({ do: 'view', view: { state: failures ? 'trouble' : 'starting', now: 0, total: 0,
+        bytes: 0 } });
+      const [config, wasm] = await Promise.all([
+        fetch(new URL('v1/widget', import.meta.url)).then((reply) => reply.json()),
+        WebAssembly.instantiateStreaming(fetch(new URL('slot.wasm', import.meta.url))),
+      ]);
+      this.#boot(config, /** @type {any} */ (wasm.instance.exports));
+    } catch {
+      const wait = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
+      setTimeout(() => this.#load(failures + 1), wait);
+      if (this.#on)
+        this.#post({ do: 'view', view: { state: 'trouble', now: 0, total: 0, bytes: 0 } });
+    } finally {
+      this.#loading = false;
+    }
+    if (this.#slot && this.#on) this.#run((slot, now) => slot.fb_switch(1, now));
+  }
+
+  /**
+   * @param {Config} config
+   * @param {Slot} slot
+   */
+  #boot(config, slot) {
+    const ids = config.egresses.map(({ id }) => Uint8Array.from(id.match(/../g) ?? [],
+      (hex) => parseInt(hex, 16)));
+    if (config.version !== 1 || ids.some((id) => id.length !== 32) || 32 + 32 * ids.length > IN)
+      throw new Error('configuration');
+    const into = new Uint8Array(slot.memory.buffer, slot.fb_in(), IN);
+    crypto.getRandomValues(into.subarray(0, 32));
+    ids.forEach((id, i) => into.set(id, 32 + 32 * i));
+    if (!slot.fb_boot(BROWSER, NAT_UNKNOWN, 0, config.local ? 1 : 0, ids.length))
+      throw new Error('configuration');
+    this.#config = config;
+    this.#slot = slot;
+  }
+
+  /**
+   * Tells the slot one thing, then does all that it says.
+   * @param {(slot: Slot, now: number) => void} event
+   */
+  #run(event) {
+    const slot = this.#slot;
+    if (!slot) return;
+    event(slot, performance.now());
+    this.#act(slot);
+  }
+
+  /** @param {Slot} slot */
+  #act(slot) {
+    while (slot.fb_poll()) {
+      const [type, m, egress, len] = new Uint32Array(slot.memory.buffer, slot.fb_out(), 4);
+      this.#do(type, m, egress, slot.memory.buffer.slice(slot.fb_out() + 16, slot.fb_out() + 16 + len));
+    }
+    const due = slot.fb_deadline();
+    if (due === this.#due) return;
+    this.#due = due;
+    clearTimeout(this.#timer);
+    if (due === Infinity) return;
+    this.#timer = setTimeout(() => {
+      this.#due = Infinity;
+      this.#run((slot, now) => slot.fb_tick(now));
+    }, Math.min(Math.max(due - performance.now(), 0), 1e9));
+  }
+
+  /**
+   * One action of src/core/slot.h.
+   * @param {number} type
+   * @param {number} m
+   * @param {number} egress
+   * @param {ArrayBuffer} bytes
+   */
+  #do(type, m, egress, bytes) {
+    const match = this.#matches.get(m);
+    switch (type) {
+      case 1: // BROKER_CONNECT
+        this.#connectBroker();
+        break;
+      case 2: // BROKER_SEND
+        if (this.#broker?.readyState === WebSocket.OPEN) this.#broker.send(bytes);
+        break;
+      case 3: // BROKER_CLOSE
+        this.#broker?.close();
+        this.#broker = undefined;
+        break;
+      case 4: // PEER_CREATE
+        this.#matches.set(m, {
+          heldToClient: [],
+          heldToEgress: [],
+          gather: setTimeout(() => this.#post({ do: 'enough', m }), GATHER_MS),
+        });
+        this.#post({ do: 'peer', m, sdp: new TextDecoder().decode(bytes),
+          stun: this.#config?.stun ?? [] });
+        break;
+      case 5: // PEER_SEND
+        if (match) this.#sendToClient(m, match, bytes);
+        break;
+      case 6: // PEER_CLOSE
+        if (match) this.#closePeer(m, match);
+        break;
+      case 7: // EGRESS_OPEN
+        if (match) this.#connectEgress(m, match, this.#config?.egresses[egress]?.url ?? '');
+        break;
+      case 8: // EGRESS_SEND
+        if (match?.socket?.readyState === WebSocket.OPEN) match.socket.send(bytes);
+        break;
+      case 9: // EGRESS_CLOSE; what was sent leaves before the close frame
+        match?.socket?.close();
+        if (match) match.socket = undefined;
+        this.#forget(m);
+        break;
+      case 10: // CHANGED
+        this.#show();
+        break;
+    }
+  }
+
+  #connectBroker() {
+    const socket = this.#open(this.#config?.broker ?? '');
+    this.#broker = socket;
+    const mine = () => this.#broker === socket; // closed ones may still speak
+    if (!socket) return this.#soon((slot, now) => slot.fb_broker_closed(now));
+    socket.onopen = () => mine() && this.#run((slot, now) => slot.fb_broker_open(now));
+    socket.onmessage = ({ data }) => mine() &&
+      this.#run((slot, now) => slot.fb_broker_message(this.#bytes(data), now));
+    socket.onclose = () => {
+      if (!mine()) return;
+      this.#broker = undefined;
+      this.#run((slot, now) => slot.fb_broker_closed(now));
+    };
+  }
+
+  /**
+   * @param {number} m
+   * @param {Match} match
+   * @param {string} url
+   */
+  #connectEgress(m, match, url) {
+    const socket = this.#open(url);
+    match.socket = socket;
+    if (!socket) return this.#soon((slot, now) => slot.fb_egress_closed(m, now));
+    socket.onopen = () => {
+      this.#run((slot, now) => slot.fb_egress_open(m, now)); // attaches, first of all
+      for (const data of match.heldToEgress.splice(0)) this.#sendToEgress(m, match, data);
+    };
+    socket.onmessage = ({ data }) => this.#fromEgress(m, match, data);
+    socket.onclose = () => this.#run((slot, now) => slot.fb_egress_closed(m, now));
+  }
+
+  /**
+   * @param {string} url
+   * @returns {WebSocket | undefined} undefined: malformed, or refused by policy
+   */
+  #open(url) {
+    try {
+      const socket = new WebSocket(url);
+      socket.binaryType = 'arraybuffer';
+      return socket;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * For news that arises while the slot's actions are being done.
+   * @param {(slot: Slot, now: number) => void} event
+   */
+  #soon(event) {
+    setTimeout(() => this.#run(event), 0);
+  }
+
+  /**
+   * @param {number} m
+   * @param {RTCDataChannel} channel
+   */
+  #adopt(m, channel) {
+    const match = this.#matches.get(m);
+    if (!match) return channel.close(); // over before the channel arrived
+    match.channel = channel;
+    channel.binaryType = 'arraybuffer';
+    channel.bufferedAmountLowThreshold = QUEUE_LOW;
+    channel.onopen = () => {
+      this.#run((slot, now) => slot.fb_peer_open(m, now));
+      for (const data of match.heldToClient.splice(0)) this.#sendToClient(m, match, data);
+    };
+    channel.onmessage = ({ data }) => this.#fromClient(m, match, data);
+    channel.onbufferedamountlow = () =>
+      this.#run((slot, now) => slot.fb_drained(m, 1, channel.bufferedAmount, now));
+    channel.onclose = () => this.#run((slot, now) => slot.fb_peer_closed(m, now));
+  }
+
+  /**
+   * @param {number} m
+   * @param {Match} match
+   * @param {ArrayBuffer} data
+   */
+  #fromClient(m, match, data) {
+    const socket = match.socket?.readyState === WebSocket.OPEN ? match.socket : undefined;
+    const what = this.#judge(m, 1, data, socket?.bufferedAmount ?? 0);
+    if (what === PASS && socket) this.#sendToEgress(m, match, data);
+    else if (what === HOLD) match.heldToEgress.push(data);
+  }
+
+  /**
+   * @param {number} m
+   * @param {Match} match
+   * @param {ArrayBuffer} data
+   */
+  #fromEgress(m, match, data) {
+    const channel = match.channel?.readyState === 'open' ? match.channel : undefined;
+    const what = this.#judge(m, 0, data, channel?.bufferedAmount ?? 0);
+    if (what === PASS && channel) this.#sendToClient(m, match, data);
+    else if (what === HOLD) match.heldToClient.push(data);
+  }
+
+  /**
+   * @param {number} m
+   * @param {0 | 1} fromClient
+   * @param {ArrayBuffer} data
+   * @param {number} queued where the message would go
+   * @returns {number}
+   */
+  #judge(m, fromClient, data, queued) {
+    const slot = this.#slot;
+    if (!slot || !(data instanceof ArrayBuffer)) return 0; // text: nobody's message
+    const first = data.byteLength ? new Uint8Array(data, 0, 1)[0] : 0;
+    const now = performance.now();
+    const what = slot.fb_relay(m, fromClient, first, data.byteLength, queued, now);
+    if (what === HOP) slot.fb_hop(m, fromClient, this.#bytes(data), now);
+    this.#act(slot);
+    return what;
+  }
+
+  /**
+   * @param {number} m
+   * @param {Match} match
+   * @param {ArrayBuffer} data
+   */
+  #sendToClient(m, match, data) {
+    try {
+      match.channel?.send(data);
+    } catch { // it has closed, or its buffer is full in spite of the limit
+      this.#soon((slot, now) => slot.fb_peer_closed(m, now));
+    }
+  }
+
+  /**
+   * @param {number} m
+   * @param {Match} match
+   * @param {ArrayBuffer} data
+   */
+  #sendToEgress(m, match, data) {
+    const socket = match.socket;
+    if (!socket) return;
+    socket.send(data);
+    if (match.watch || socket.bufferedAmount <= QUEUE_REPORT) return;
+    match.watch = setInterval(() => {
+      if (socket.bufferedAmount >= QUEUE_LOW && socket.readyState === WebSocket.OPEN) return;
+      clearInterval(match.watch);
+      match.watch = undefined;
+      this.#run((slot, now) => slot.fb_drained(m, 0, socket.bufferedAmount, now));
+    }, POLL_MS);
+  }
+
+  /**
+   * @param {number} m
+   * @param {Match} match
+   */
+  #closePeer(m, match) {
+    const { channel } = match;
+    let over = false;
+    const end = () => {
+      if (over) return;
+      over = true;
+      channel?.close();
+      match.channel = undefined;
+      this.#post({ do: 'close', m });
+      this.#forget(m);
+    };
+    clearTimeout(match.gather);
+    match.heldToClient.length = 0;
+    match.heldToEgress.length = 0;
+    if (!channel || channel.readyState !== 'open' || channel.bufferedAmount === 0) return end();
+    channel.onmessage = null;
+    channel.onclose = end;
+    channel.bufferedAmountLowThreshold = 0;
+    channel.onbufferedamountlow = end;
+    setTimeout(end, FLUSH_MS);
+  }
+
+  /** @param {number} m */
+  #forget(m) {
+    const match = this.#matches.get(m);
+    if (!match || match.channel || match.socket) return;
+    clearInterval(match.watch);
+    clearTimeout(match.gather);
+    this.#matches.delete(m);
+  }
+
+  /**
+   * @param {ArrayBuffer} data
+   * @returns {number} its length at fb_in(); one too long is cut, and then refused for its length
+   */
+  #bytes(data) {
+    const slot = /** @type {Slot} */ (this.#slot);
+    if (!(data instanceof ArrayBuffer)) return 0;
+    const bytes = new Uint8Array(data, 0, Math.min(data.byteLength, IN));
+    new Uint8Array(slot.memory.buffer, slot.fb_in(), IN).set(bytes);
+    return bytes.length;
+  }
+
+  /** @param {string} text */
+  #text(text) {
+    const bytes = new TextEncoder().encode(text);
+    return this.#bytes(/** @type {ArrayBuffer} */ (bytes.buffer));
+  }
+
+  #show() {
+    const slot = /** @type {Slot} */ (this.#slot);
+    slot.fb_look();
+    const [state, welcomed, retry, , now, total, up, down] = new Float64Array(slot.memory.buffer,
+      slot.fb_out(), 8);
+    // An attempt after a failed one is still trouble, until the broker speaks.
+    this.#trouble = state !== 0 && !welcomed && (this.#trouble || retry !== Infinity);
+    this.#post({
+      do: 'view',
+      view: {
+        state: this.#trouble && state !== 3 ? 'trouble' : STATES[state],
+        now,
+        total,
+        bytes: up + down,
+      },
+    });
+    const carrying = state === 3;
+    if (carrying && !this.#viewTimer)
+      this.#viewTimer = setInterval(() => this.#show(), VIEW_MS);
+    if (!carrying && this.#viewTimer) {
+      clearInterval(this.#viewTimer);
+      this.#viewTimer = undefined;
+    }
+  }
+}
