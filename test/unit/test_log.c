@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -18,7 +19,7 @@ static void take(void *ctx, enum fb_log_level level, const char *line) {
     struct seen *seen = ctx;
     (void)level;
     seen->count++;
-    strncpy(seen->line, line, sizeof seen->line - 1);
+    snprintf(seen->line, sizeof seen->line, "%s", line);
 }
 
 static void levels(void **state) {
