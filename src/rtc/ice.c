@@ -1,0 +1,233 @@
+#include "rtc/ice.h"
+
+#include <gio/gnetworking.h>
+#include <nice/agent.h>
+#include <nice/interfaces.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define COMPONENT 1
+/* Addresses of this machine that are tried; a host with containers may have dozens. */
+#define ADDRESSES_MAX 8
+/* Bursts of a fast sender fit; the kernel's default of 208 KiB holds 90 packets (it counts each
+ * as 2.3 KiB). Capped by net.core.rmem_max. */
+#define SOCKET_BUFFER (1024 * 1024)
+
+struct fb_ice {
+    NiceAgent *agent;
+    guint stream;
+    GMainContext *context;
+    bool loopback;
+    bool connected;
+    bool blind; /* no remote candidate is known: only the other side's checks can find a pair */
+    const struct fb_ice_handler *handler; /* NULL: closing */
+    void *user;
+    void (*done)(void *user);
+};
+
+static void on_gathered(NiceAgent *agent, guint stream, gpointer data) {
+    struct fb_ice *ice = data;
+    if (ice->handler != NULL)
+        ice->handler->gathered(ice->user);
+}
+
+static void on_state(NiceAgent *agent, guint stream, guint component, guint state, gpointer data) {
+    struct fb_ice *ice = data;
+    if (ice->handler == NULL)
+        return;
+    if (state == NICE_COMPONENT_STATE_CONNECTED || state == NICE_COMPONENT_STATE_READY) {
+        if (!ice->connected) {
+            ice->connected = true;
+            ice->handler->connected(ice->user);
+        }
+    } else if (state == NICE_COMPONENT_STATE_FAILED && (ice->connected || !ice->blind)) {
+        ice->handler->failed(ice->user);
+    }
+}
+
+static void on_datagram(NiceAgent *agent, guint stream, guint component, guint len, gchar *buf,
+                        gpointer data) {
+    struct fb_ice *ice = data;
+    if (ice->handler != NULL)
+        ice->handler->datagram(ice->user, (const uint8_t *)buf, len);
+}
+
+struct fb_ice *fb_ice_new(const struct fb_ice_config *config) {
+    struct fb_ice *ice = g_new0(struct fb_ice, 1);
+    ice->handler = config->handler;
+    ice->user = config->user;
+    ice->context = config->context;
+    ice->loopback = config->loopback;
+    ice->agent = nice_agent_new_full(config->context, NICE_COMPATIBILITY_RFC5245,
+                                     NICE_AGENT_OPTION_CONSENT_FRESHNESS);
+    g_object_set(ice->agent, "controlling-mode", (gboolean)config->controlling, "upnp", FALSE,
+                 "ice-tcp", FALSE, "ice-udp", TRUE, NULL);
+    if (config->stun.family != 0) {
+        char text[FB_ADDR_STR_MAX];
+        g_object_set(ice->agent, "stun-server", fb_addr_format(&config->stun, text),
+                     "stun-server-port", (guint)config->stun.port, NULL);
+    }
+    g_signal_connect(ice->agent, "candidate-gathering-done", G_CALLBACK(on_gathered), ice);
+    g_signal_connect(ice->agent, "component-state-changed", G_CALLBACK(on_state), ice);
+    ice->stream = nice_agent_add_stream(ice->agent, 1);
+    nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, config->context, on_datagram, ice);
+    return ice;
+}
+
+static bool addr_from_nice(const NiceAddress *addr, struct fb_addr *out) {
+    struct sockaddr_storage storage;
+    nice_address_copy_to_sockaddr(addr, (struct sockaddr *)&storage);
+    memset(out, 0, sizeof *out);
+    if (storage.ss_family == AF_INET) {
+        struct sockaddr_in *in = (struct sockaddr_in *)&storage;
+        out->family = 4;
+        memcpy(out->ip, &in->sin_addr, 4);
+        out->port = ntohs(in->sin_port);
+    } else if (storage.ss_family == AF_INET6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&storage;
+        out->family = 6;
+        memcpy(out->ip, &in6->sin6_addr, 16);
+        out->port = ntohs(in6->sin6_port);
+    }
+    return out->family != 0;
+}
+
+static bool is_link_local(const NiceAddress *nice) {
+    struct fb_addr addr;
+    if (!addr_from_nice(nice, &addr))
+        return false;
+    return addr.family == 4 ? addr.ip[0] == 169 && addr.ip[1] == 254
+                            : addr.ip[0] == 0xfe && (addr.ip[1] & 0xc0) == 0x80;
+}
+
+/* Pins the agent to this machine's addresses, link-local ones left out: how many were there? */
+static int add_addresses(struct fb_ice *ice, bool loopback) {
+    int count = 0;
+    GList *texts = nice_interfaces_get_local_ips(loopback);
+    for (GList *it = texts; it != NULL && count < ADDRESSES_MAX; it = it->next) {
+        NiceAddress addr;
+        nice_address_init(&addr);
+        if (nice_address_set_from_string(&addr, it->data) && !is_link_local(&addr) &&
+            nice_agent_add_local_address(ice->agent, &addr))
+            count++;
+    }
+    g_list_free_full(texts, g_free);
+    return count;
+}
+
+static void enlarge_buffers(struct fb_ice *ice) {
+    GPtrArray *sockets = nice_agent_get_sockets(ice->agent, ice->stream, COMPONENT);
+    for (guint i = 0; sockets != NULL && i < sockets->len; i++) {
+        g_socket_set_option(sockets->pdata[i], SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER, NULL);
+        g_socket_set_option(sockets->pdata[i], SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER, NULL);
+    }
+    if (sockets != NULL)
+        g_ptr_array_unref(sockets);
+}
+
+int fb_ice_gather(struct fb_ice *ice) {
+    if (add_addresses(ice, false) == 0 && (!ice->loopback || add_addresses(ice, true) == 0))
+        return FB_ERR_NOT_FOUND;
+    if (!nice_agent_gather_candidates(ice->agent, ice->stream))
+        return FB_ERR_NOT_FOUND;
+    enlarge_buffers(ice);
+    return 0;
+}
+
+static enum fb_candidate_type type_from_nice(NiceCandidateType type) {
+    switch (type) {
+    case NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE: return FB_CAND_SRFLX;
+    case NICE_CANDIDATE_TYPE_PEER_REFLEXIVE: return FB_CAND_PRFLX;
+    case NICE_CANDIDATE_TYPE_RELAYED: return FB_CAND_RELAY;
+    default: return FB_CAND_HOST;
+    }
+}
+
+static NiceCandidateType type_to_nice(enum fb_candidate_type type) {
+    switch (type) {
+    case FB_CAND_SRFLX: return NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE;
+    case FB_CAND_PRFLX: return NICE_CANDIDATE_TYPE_PEER_REFLEXIVE;
+    case FB_CAND_RELAY: return NICE_CANDIDATE_TYPE_RELAYED;
+    default: return NICE_CANDIDATE_TYPE_HOST;
+    }
+}
+
+static void addr_to_nice(const struct fb_addr *addr, NiceAddress *out) {
+    nice_address_init(out);
+    if (addr->family == 4)
+        nice_address_set_ipv4(out, (guint32)addr->ip[0] << 24 | (guint32)addr->ip[1] << 16 |
+                                       (guint32)addr->ip[2] << 8 | addr->ip[3]);
+    else
+        nice_address_set_ipv6(out, addr->ip);
+    nice_address_set_port(out, addr->port);
+}
+
+void fb_ice_describe(struct fb_ice *ice, struct fb_desc *desc) {
+    gchar *ufrag = NULL, *pwd = NULL;
+    if (nice_agent_get_local_credentials(ice->agent, ice->stream, &ufrag, &pwd)) {
+        g_strlcpy(desc->ufrag, ufrag, sizeof desc->ufrag);
+        g_strlcpy(desc->pwd, pwd, sizeof desc->pwd);
+    }
+    g_free(ufrag);
+    g_free(pwd);
+    desc->candidate_count = 0;
+    GSList *list = nice_agent_get_local_candidates(ice->agent, ice->stream, COMPONENT);
+    for (GSList *it = list; it != NULL; it = it->next) {
+        const NiceCandidate *from = it->data;
+        struct fb_candidate *to = &desc->candidates[desc->candidate_count];
+        if (desc->candidate_count < FB_DESC_CANDIDATES_MAX &&
+            from->transport == NICE_CANDIDATE_TRANSPORT_UDP &&
+            addr_from_nice(&from->addr, &to->addr)) {
+            to->type = type_from_nice(from->type);
+            to->priority = from->priority;
+            desc->candidate_count++;
+        }
+    }
+    g_slist_free_full(list, (GDestroyNotify)nice_candidate_free);
+}
+
+int fb_ice_set_remote(struct fb_ice *ice, const struct fb_desc *remote) {
+    GSList *list = NULL;
+    if (!nice_agent_set_remote_credentials(ice->agent, ice->stream, remote->ufrag, remote->pwd))
+        return FB_ERR_MALFORMED;
+    ice->blind = remote->candidate_count == 0;
+    for (size_t i = 0; i < remote->candidate_count; i++) {
+        const struct fb_candidate *from = &remote->candidates[i];
+        NiceCandidate *to = nice_candidate_new(type_to_nice(from->type));
+        to->transport = NICE_CANDIDATE_TRANSPORT_UDP;
+        to->priority = from->priority;
+        to->stream_id = ice->stream;
+        to->component_id = COMPONENT;
+        g_snprintf(to->foundation, sizeof to->foundation, "%zu", i + 1);
+        addr_to_nice(&from->addr, &to->addr);
+        to->base_addr = to->addr;
+        list = g_slist_append(list, to);
+    }
+    int added = nice_agent_set_remote_candidates(ice->agent, ice->stream, COMPONENT, list);
+    g_slist_free_full(list, (GDestroyNotify)nice_candidate_free);
+    return added < 0 ? FB_ERR_MALFORMED : 0;
+}
+
+void fb_ice_send(struct fb_ice *ice, const uint8_t *data, size_t len) {
+    nice_agent_send(ice->agent, ice->stream, COMPONENT, (guint)len, (const gchar *)data);
+}
+
+static void on_closed(GObject *object, GAsyncResult *result, gpointer data) {
+    struct fb_ice *ice = data;
+    void (*done)(void *user) = ice->done;
+    void *user = ice->user;
+    g_object_unref(ice->agent);
+    g_free(ice);
+    done(user);
+}
+
+void fb_ice_close(struct fb_ice *ice, void (*done)(void *user), void *user) {
+    ice->handler = NULL;
+    ice->user = user;
+    ice->done = done;
+    g_signal_handlers_disconnect_by_data(ice->agent, ice);
+    nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, ice->context, NULL, NULL);
+    nice_agent_close_async(ice->agent, on_closed, ice);
+}
