@@ -8,8 +8,8 @@ MAKEFLAGS += --no-print-directory
 AS_OWNER := tools/as-owner
 PREFIX ?= /usr/local
 
-.PHONY: all help deps deps-build deps-demo deps-test build debug demo test test-full test-fresh \
-	lint bench fuzz install clean
+.PHONY: all help deps deps-build deps-unit deps-demo deps-test build debug demo test unit \
+	test-full test-fresh lint bench fuzz install clean
 
 all: build
 
@@ -21,7 +21,7 @@ help:
 
 deps: deps-test
 
-deps-build deps-demo deps-test:
+deps-build deps-unit deps-demo deps-test:
 	@tools/deps $(@:deps-%=%)
 
 build: deps-build
@@ -36,6 +36,9 @@ demo: deps-demo
 
 test: deps-test
 	@$(AS_OWNER) tools/test
+
+unit: deps-unit
+	@$(AS_OWNER) tools/test unit
 
 test-full: deps-test
 	@$(AS_OWNER) tools/test --full
