@@ -23,8 +23,7 @@ struct fb_ws;
 struct fb_ws_handler {
     /* Clients only: the handshake is done. May be NULL for servers. */
     void (*open)(void *user, struct fb_ws *ws);
-    /* One message, valid during the call. Never called while reading is paused, except for what
-     * one network read already held: at most one more read buffer. */
+    /* One message, valid during the call. Not called while reading is paused. */
     void (*message)(void *user, struct fb_ws *ws, const uint8_t *data, size_t len);
     /* Everything that was queued has been handed to the kernel. May be NULL. */
     void (*drained)(void *user, struct fb_ws *ws);
@@ -36,20 +35,27 @@ struct fb_ws_handler {
     void (*closed)(void *user, struct fb_ws *ws, int code, const char *why);
 };
 
-/* How one kind of socket is treated. A big reader costs 65,600 bytes of buffer a socket, and
- * halves the CPU time for messages of 16 kB: for paths, not for thousands of idle volunteers. */
+/*
+ * The subprotocol that a client names to be read with a buffer of 65,600 bytes instead of 4,096:
+ * that halves the server's CPU time for messages of 16 kB. For paths, not for thousands of idle
+ * volunteers. Naming none is fine. (A server cannot choose by path: the library fixes the buffer
+ * before it shows one.)
+ */
+#define FB_WS_PATH "footbridge-path"
+
+/* How one kind of socket is treated. */
 struct fb_ws_limits {
-    size_t message_max;  /* longest message received */
-    size_t send_max;     /* bytes queued for sending */
-    bool big_reader;     /* servers only; clients always have it */
-    bool bulk;           /* long downloads leave here: TCP BBR where the kernel has it, low
-                          * TCP_NOTSENT_LOWAT, so that queues stay where they can be seen */
+    size_t message_max; /* longest message received */
+    size_t send_max;    /* bytes queued for sending */
+    bool path;          /* clients: name FB_WS_PATH */
+    bool bulk;          /* long downloads leave here: TCP BBR where the kernel has it, low
+                         * TCP_NOTSENT_LOWAT, so that queues stay where they can be seen */
 };
 
 /*
- * Client. url: ws:// or wss://. host (or NULL: that of the URL) is where to connect; Host header
- * and SNI are always the URL's. Returns NULL with a message when the URL is malformed or memory is
- * out; everything later comes as `closed`. timeout_us bounds lookup, connect and handshake.
+ * Client. url: ws:// or wss://. Addresses of its host are tried one after the other. Returns NULL
+ * with a message when the URL is malformed or memory is out; everything later comes as `closed`.
+ * timeout_us bounds lookup, connect and handshake together.
  */
 struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url,
                             const struct fb_ws_limits *limits, uint64_t timeout_us,
