@@ -15,7 +15,6 @@
 #include "core/crypto.h"
 #include "core/message.h"
 
-#define FB_TICKET_LEN 141
 #define FB_TICKET_ID_LEN 16
 #define FB_TICKET_VERSION 1
 #define FB_TICKET_LIFE_S 60

@@ -8,7 +8,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include "base/err.h"
 #include "base/secret.h"
@@ -234,13 +233,4 @@ const struct fb_crypto *fb_crypto_openssl(void) {
         .verify = verify,
     };
     return lib_ready() ? &table : NULL;
-}
-
-static void fill(void *ctx, uint8_t *out, size_t len) {
-    must(len <= INT_MAX && RAND_bytes(out, (int)len) == 1);
-}
-
-const struct fb_rng *fb_rng_openssl(void) {
-    static const struct fb_rng rng = {.fill = fill};
-    return &rng;
 }

@@ -7,8 +7,8 @@
  * with URLs percent-encoded and no padding. The check is the start of HASH(network key), so that a
  * letter lost in copying is told from a network that does not answer.
  */
-#ifndef FB_CORE_LINK_H
-#define FB_CORE_LINK_H
+#ifndef FB_CORE_JOIN_H
+#define FB_CORE_JOIN_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,30 +16,30 @@
 #include "core/crypto.h"
 #include "core/url.h"
 
-#define FB_LINK_MAX 2048 /* characters; also what a QR code can hold */
-#define FB_LINK_BROKERS_MAX 4
+#define FB_JOIN_MAX 2048 /* characters; also what a QR code can hold */
+#define FB_JOIN_BROKERS_MAX 4
 
-struct fb_link {
+struct fb_join {
     uint8_t network[FB_KEY_LEN]; /* the network's Ed25519 public key, which is also its id */
     size_t broker_count;         /* at least 1 */
-    char brokers[FB_LINK_BROKERS_MAX][FB_URL_MAX + 1];
+    char brokers[FB_JOIN_BROKERS_MAX][FB_URL_MAX + 1];
 };
 
 /*
- * Reads a link; blanks around it are ignored. Errors, for fb_link_strerror():
+ * Reads a link; blanks around it are ignored. Errors, for fb_join_strerror():
  *   FB_ERR_NOT_FOUND  not a footbridge link at all
  *   FB_ERR_AUTH       the key in it is damaged
  *   FB_ERR_STATE      no broker address in it
  *   FB_ERR_MALFORMED  an address in it is damaged
- *   FB_ERR_TOO_BIG    longer than FB_LINK_MAX, or too many addresses
+ *   FB_ERR_TOO_BIG    longer than FB_JOIN_MAX, or too many addresses
  */
-int fb_link_parse(const struct fb_crypto *crypto, const char *text, struct fb_link *link);
+int fb_join_parse(const struct fb_crypto *crypto, const char *text, struct fb_join *link);
 
-/* Writes the link and a NUL. 0, FB_ERR_TOO_BIG, FB_ERR_MALFORMED (an address fb_link_parse() would
+/* Writes the link and a NUL. 0, FB_ERR_TOO_BIG, FB_ERR_MALFORMED (an address fb_join_parse() would
  * refuse), FB_ERR_STATE (no address). */
-int fb_link_format(const struct fb_crypto *crypto, const struct fb_link *link,
-                   char out[static FB_LINK_MAX + 1]);
+int fb_join_format(const struct fb_crypto *crypto, const struct fb_join *link,
+                   char out[static FB_JOIN_MAX + 1]);
 
-const char *fb_link_strerror(int err);
+const char *fb_join_strerror(int err);
 
 #endif

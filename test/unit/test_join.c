@@ -1,4 +1,4 @@
-/* core/link, core/url and base/base64url. */
+/* core/join, core/url and base/base64url. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +10,14 @@
 
 #include "base/base64url.h"
 #include "base/err.h"
-#include "core/link.h"
+#include "core/join.h"
 #include "crypto/openssl.h"
 
-static struct fb_link sample, read_back;
-static char text[FB_LINK_MAX + 1];
+static struct fb_join sample, read_back;
+static char text[FB_JOIN_MAX + 1];
 
 static int parse(const char *link) {
-    return fb_link_parse(fb_crypto_openssl(), link, &read_back);
+    return fb_join_parse(fb_crypto_openssl(), link, &read_back);
 }
 
 static int setup(void **state) {
@@ -27,21 +27,21 @@ static int setup(void **state) {
     sample.broker_count = 2;
     strcpy(sample.brokers[0], "https://broker.example");
     strcpy(sample.brokers[1], "http://[::1]:8080/a?b=c&d=%20");
-    return fb_link_format(fb_crypto_openssl(), &sample, text);
+    return fb_join_format(fb_crypto_openssl(), &sample, text);
 }
 
 static void round_trip(void **state) {
     assert_int_equal(parse(text), 0);
     assert_memory_equal(&read_back, &sample, sizeof sample);
     assert_null(strstr(text, "d=%20")); /* the URL's own "&", "=" and "%" are encoded */
-    char padded[FB_LINK_MAX + 8];
+    char padded[FB_JOIN_MAX + 8];
     snprintf(padded, sizeof padded, " \t%s\r\n", text);
     assert_int_equal(parse(padded), 0);
     assert_memory_equal(&read_back, &sample, sizeof sample);
 }
 
 static void percent_encoding_of_others(void **state) {
-    char link[FB_LINK_MAX + 64];
+    char link[FB_JOIN_MAX + 64];
     *strchr(text, '?') = '\0';
     snprintf(link, sizeof link, "%s?v=9&at=https%%3a%%2f%%2fbroker.example&&later", text);
     assert_int_equal(parse(link), 0);
@@ -84,7 +84,7 @@ static void no_address(void **state) {
     *query = '\0';
     assert_int_equal(parse(text), FB_ERR_STATE);
     sample.broker_count = 0;
-    assert_int_equal(fb_link_format(fb_crypto_openssl(), &sample, text), FB_ERR_STATE);
+    assert_int_equal(fb_join_format(fb_crypto_openssl(), &sample, text), FB_ERR_STATE);
 }
 
 static void damaged_address(void **state) {
@@ -108,11 +108,11 @@ static void damaged_address(void **state) {
         assert_int_equal(parse(text), FB_ERR_MALFORMED);
     }
     strcpy(sample.brokers[0], "broker.example");
-    assert_int_equal(fb_link_format(fb_crypto_openssl(), &sample, text), FB_ERR_MALFORMED);
+    assert_int_equal(fb_join_format(fb_crypto_openssl(), &sample, text), FB_ERR_MALFORMED);
 }
 
 static void too_long(void **state) {
-    char longer[FB_LINK_MAX + 300];
+    char longer[FB_JOIN_MAX + 300];
     char *query = strchr(text, '?');
     size_t head = (size_t)(query - text);
     memset(longer, 'a', sizeof longer - 1);
@@ -125,12 +125,12 @@ static void too_long(void **state) {
     strcat(query, "&at=https://a");
     assert_int_equal(parse(text), FB_ERR_TOO_BIG);
     /* The longest address that a document allows fits, four times. */
-    sample.broker_count = FB_LINK_BROKERS_MAX;
-    for (size_t i = 0; i < FB_LINK_BROKERS_MAX; i++) {
+    sample.broker_count = FB_JOIN_BROKERS_MAX;
+    for (size_t i = 0; i < FB_JOIN_BROKERS_MAX; i++) {
         memset(sample.brokers[i], 'a', FB_URL_MAX);
         memcpy(sample.brokers[i], "https://h/", 10);
     }
-    assert_int_equal(fb_link_format(fb_crypto_openssl(), &sample, text), 0);
+    assert_int_equal(fb_join_format(fb_crypto_openssl(), &sample, text), 0);
     assert_int_equal(parse(text), 0);
     assert_memory_equal(&read_back, &sample, sizeof sample);
 }

@@ -1,4 +1,4 @@
-#include "core/link.h"
+#include "core/join.h"
 
 #include <string.h>
 
@@ -65,12 +65,12 @@ static int parse_key(const struct fb_crypto *crypto, const char *text, size_t le
 }
 
 /* "at=...&at=..." of len characters. Unknown names are skipped: later links may say more. */
-static int parse_query(const char *text, size_t len, struct fb_link *link) {
+static int parse_query(const char *text, size_t len, struct fb_join *link) {
     while (len > 0) {
         const char *end = memchr(text, '&', len);
         size_t item = end != NULL ? (size_t)(end - text) : len;
         if (item >= 3 && memcmp(text, "at=", 3) == 0) {
-            if (link->broker_count == FB_LINK_BROKERS_MAX)
+            if (link->broker_count == FB_JOIN_BROKERS_MAX)
                 return FB_ERR_TOO_BIG;
             int err = decode_url(text + 3, item - 3, link->brokers[link->broker_count]);
             if (err != 0)
@@ -83,7 +83,7 @@ static int parse_query(const char *text, size_t len, struct fb_link *link) {
     return link->broker_count > 0 ? 0 : FB_ERR_STATE;
 }
 
-int fb_link_parse(const struct fb_crypto *crypto, const char *text, struct fb_link *link) {
+int fb_join_parse(const struct fb_crypto *crypto, const char *text, struct fb_join *link) {
     while (is_blank(*text))
         text++;
     size_t len = strlen(text);
@@ -92,7 +92,7 @@ int fb_link_parse(const struct fb_crypto *crypto, const char *text, struct fb_li
     memset(link, 0, sizeof *link);
     if (len < strlen(SCHEME) || memcmp(text, SCHEME, strlen(SCHEME)) != 0)
         return FB_ERR_NOT_FOUND;
-    if (len > FB_LINK_MAX)
+    if (len > FB_JOIN_MAX)
         return FB_ERR_TOO_BIG;
     text += strlen(SCHEME);
     len -= strlen(SCHEME);
@@ -120,15 +120,15 @@ static void encode_url(struct fb_wr *wr, const char *url) {
     }
 }
 
-int fb_link_format(const struct fb_crypto *crypto, const struct fb_link *link,
-                   char out[static FB_LINK_MAX + 1]) {
+int fb_join_format(const struct fb_crypto *crypto, const struct fb_join *link,
+                   char out[static FB_JOIN_MAX + 1]) {
     uint8_t key[FB_KEY_LEN + CHECK_LEN];
     char text[KEY_CHARS + 1];
-    struct fb_wr wr = fb_wr_make(out, FB_LINK_MAX);
+    struct fb_wr wr = fb_wr_make(out, FB_JOIN_MAX);
     struct fb_url url;
     if (link->broker_count == 0)
         return FB_ERR_STATE;
-    if (link->broker_count > FB_LINK_BROKERS_MAX)
+    if (link->broker_count > FB_JOIN_BROKERS_MAX)
         return FB_ERR_TOO_BIG;
     key_and_check(crypto, link->network, key);
     fb_base64url_encode(key, sizeof key, text);
@@ -144,7 +144,7 @@ int fb_link_format(const struct fb_crypto *crypto, const struct fb_link *link,
     return wr.ok ? 0 : FB_ERR_TOO_BIG;
 }
 
-const char *fb_link_strerror(int err) {
+const char *fb_join_strerror(int err) {
     switch (err) {
     case 0: return "ok";
     case FB_ERR_NOT_FOUND: return "this is not a footbridge link (it starts with \"footbridge:\")";
