@@ -11,8 +11,7 @@ struct fb_pages {
 };
 
 /* The value of the mark that text begins with, "{{name}}", whose length goes to *len; or NULL. */
-static const char *mark_at(const char *text, const struct fb_page_mark *marks, size_t *len)
-{
+static const char *mark_at(const char *text, const struct fb_page_mark *marks, size_t *len) {
     if (strncmp(text, "{{", 2) != 0)
         return NULL;
     for (; marks->name != NULL; marks++) {
@@ -26,8 +25,7 @@ static const char *mark_at(const char *text, const struct fb_page_mark *marks, s
 }
 
 /* Writes to `to` unless NULL; returns the length without the NUL. */
-static size_t fill(const char *text, const struct fb_page_mark *marks, char *to)
-{
+static size_t fill(const char *text, const struct fb_page_mark *marks, char *to) {
     size_t out = 0;
     while (*text != '\0') {
         size_t skip = 1;
@@ -44,8 +42,7 @@ static size_t fill(const char *text, const struct fb_page_mark *marks, char *to)
     return out;
 }
 
-char *fb_pages_fill(const char *text, const struct fb_page_mark *marks)
-{
+char *fb_pages_fill(const char *text, const struct fb_page_mark *marks) {
     char *out = malloc(fill(text, marks, NULL) + 1);
     if (out != NULL)
         fill(text, marks, out);
@@ -53,8 +50,7 @@ char *fb_pages_fill(const char *text, const struct fb_page_mark *marks)
 }
 
 /* Takes what malloc gave; frees it and returns NULL where it cannot be kept. */
-static void *own(struct fb_pages *pages, void *memory)
-{
+static void *own(struct fb_pages *pages, void *memory) {
     if (memory != NULL && pages->owned_len < pages->owned_max) {
         pages->owned[pages->owned_len++] = memory;
         return memory;
@@ -63,8 +59,7 @@ static void *own(struct fb_pages *pages, void *memory)
     return NULL;
 }
 
-static size_t count_headers(const char *const *headers)
-{
+static size_t count_headers(const char *const *headers) {
     size_t n = 0;
     while (headers != NULL && headers[n] != NULL)
         n++;
@@ -73,8 +68,7 @@ static size_t count_headers(const char *const *headers)
 
 /* 0 or FB_ERR_NOMEM. */
 static int fill_headers(struct fb_pages *pages, struct fb_asset *asset,
-                        const struct fb_page_mark *marks)
-{
+                        const struct fb_page_mark *marks) {
     size_t n = count_headers(asset->headers);
     const char **filled = own(pages, calloc(n + 1, sizeof(*filled)));
     if (filled == NULL)
@@ -93,8 +87,7 @@ static int fill_headers(struct fb_pages *pages, struct fb_asset *asset,
 
 /* Bodies in the tables have a NUL behind them. 0 or FB_ERR_NOMEM. */
 static int fill_body(struct fb_pages *pages, struct fb_asset *asset,
-                     const struct fb_page_mark *marks)
-{
+                     const struct fb_page_mark *marks) {
     if (memchr(asset->body, '\0', asset->len) != NULL)
         return 0; /* not a text */
     const char *text = (const char *)asset->body;
@@ -113,8 +106,7 @@ static int fill_body(struct fb_pages *pages, struct fb_asset *asset,
 }
 
 struct fb_pages *fb_pages_add(struct fb_server *server, const struct fb_page_table *table,
-                              const struct fb_page_mark *marks)
-{
+                              const struct fb_page_mark *marks) {
     struct fb_pages *pages = calloc(1, sizeof(*pages));
     if (pages == NULL)
         return NULL;
@@ -139,8 +131,7 @@ fail: /* what the server already has stays valid until it is freed: the caller g
     return NULL;
 }
 
-void fb_pages_free(struct fb_pages *pages)
-{
+void fb_pages_free(struct fb_pages *pages) {
     if (pages == NULL)
         return;
     for (size_t i = 0; i < pages->owned_len; i++)

@@ -1,10 +1,10 @@
 /*
- * The files under web/, as tables inside the program (made at build time by tools/assets, with the
- * headers that web/<x>/headers gives them): nothing is read from disk when a page is served, and one
- * binary is the whole operator.
+ * The files under web/, as tables inside the program: made at build time by tools/assets, with the
+ * headers that web/widget/headers and web/pages/headers give them. Nothing is read from disk when a
+ * page is served, and one binary is the whole operator.
  *
- * What is known only when a role starts stands in headers and bodies as a mark, "{{connect}}", and is
- * put in here. A body with a mark is sent without ETag and gzip form.
+ * What is known only when a role starts stands in headers and bodies as a mark, "{{connect}}", and
+ * is put in here. A body with a mark is sent without ETag and gzip form.
  */
 #ifndef FB_NET_PAGES_H
 #define FB_NET_PAGES_H
@@ -30,8 +30,8 @@ struct fb_page_mark {
 
 struct fb_pages;
 
-/* Puts a table's files on the server with the marks filled in. marks ends with a NULL name. NULL: out
- * of memory. The result outlives the server. */
+/* Puts a table's files on the server with the marks filled in. marks ends with a NULL name. NULL:
+ * out of memory. The result outlives the server. */
 struct fb_pages *fb_pages_add(struct fb_server *server, const struct fb_page_table *table,
                               const struct fb_page_mark *marks);
 /* After fb_server_free. Accepts NULL. */

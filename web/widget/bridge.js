@@ -5,8 +5,8 @@
  * interface). Runs in worker.js; where data channels cannot be transferred to a worker, on the
  * frame's own thread.
  *
- * Peer connections exist on the main thread only. This module asks for them by messages and is handed
- * their data channels; see Order and News.
+ * Peer connections exist on the main thread only. This module asks for them by messages and is
+ * handed their data channels; see Order and News.
  */
 
 /**
@@ -17,8 +17,8 @@
  *   | { do: 'close', m: number }
  *   | { do: 'view', view: View }} Order
  *
- * What the frame tells the bridge: a channel at once after it was created; a peer that is closed, has
- * failed or could not be made.
+ * What the frame tells the bridge: a channel at once after it was created; a peer that is closed,
+ * has failed or could not be made.
  * @typedef {{ did: 'switch', on: boolean }
  *   | { did: 'channel', m: number, channel: RTCDataChannel }
  *   | { did: 'described', m: number, sdp: string }
@@ -169,8 +169,10 @@ export class Bridge {
   /** @param {Slot} slot */
   #act(slot) {
     while (slot.fb_poll()) {
-      const [type, m, egress, len] = new Uint32Array(slot.memory.buffer, slot.fb_out(), 4);
-      this.#do(type, m, egress, slot.memory.buffer.slice(slot.fb_out() + 16, slot.fb_out() + 16 + len));
+      const { buffer } = slot.memory;
+      const out = slot.fb_out();
+      const [type, m, egress, len] = new Uint32Array(buffer, out, 4);
+      this.#do(type, m, egress, buffer.slice(out + 16, out + 16 + len));
     }
     const due = slot.fb_deadline();
     if (due === this.#due) return;

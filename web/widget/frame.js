@@ -70,7 +70,10 @@ async function startHere() {
   /** @type {Tell} */
   const tell = (news) => queueMicrotask(() => bridge.tell(news));
   const peers = new Peers(tell);
-  const bridge = new Bridge((order) => (order.do === 'view' ? show(order.view) : peers.obey(order)));
+  const bridge = new Bridge((order) => {
+    if (order.do === 'view') show(order.view);
+    else peers.obey(order);
+  });
   return tell;
 }
 
@@ -95,7 +98,7 @@ function arm() {
     knob.setAttribute('aria-disabled', 'true');
     if (!entry.isIntersecting) return;
     timer = setTimeout(() => knob.removeAttribute('aria-disabled'), ARM_MS);
-  }, { threshold: 1 });
+  }, { threshold: 0.9 });
   seen.observe(knob);
   knob.addEventListener('click', (event) => {
     if (event.isTrusted && !knob.hasAttribute('aria-disabled')) flip(!on);

@@ -15,12 +15,14 @@ export default {
   what: 'What does this mean?',
   back: 'Back',
   about: [
-    'While the switch is on and this page is open, your browser passes on encrypted data for people ' +
-      'in countries that block the free press. Close the page or flip the switch, and it ends.',
+    'While the switch is on and this page is open, your browser passes on encrypted data for ' +
+      'people in countries that block the free press. Close the page or flip the switch, and it ' +
+      'ends.',
     'You can neither see nor change what they read: it is sealed between their device and our ' +
       'server. Websites are reached from our server, never from your connection.',
-    'Your internet address becomes visible to the people you help, as in a video call, and to whoever ' +
-      'watches their connection. If that could put you at risk where you live, leave the switch off.',
+    'Your internet address becomes visible to the people you help, as in a video call, and to ' +
+      'whoever watches their connection. If that could put you at risk where you live, leave the ' +
+      'switch off.',
     'It uses your upload and download. If you pay by the megabyte, leave it off.',
     'Nothing is stored, nothing is installed, and no one but you can turn it on.',
   ],

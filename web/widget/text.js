@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * What the widget says. One table a language: a string, or forms by plural category
- * (Intl.PluralRules) with {n} for the number. A language is added as one more file with a table of the
- * same keys.
+ * (Intl.PluralRules) with {n} for the number. A language is added as one more file with a table of
+ * the same keys.
  */
 import en from './text.en.js';
 

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * <footbridge-widget>: puts the operator's frame on a publisher's page, and nothing else. Everything
- * happens inside that cross-origin frame; this script neither listens nor speaks to it, so nothing
- * on the page can flip the switch.
+ * <footbridge-widget>: puts the operator's frame on a publisher's page, and nothing else.
+ * Everything happens inside that cross-origin frame; this script neither listens nor speaks to it,
+ * so nothing on the page can flip the switch.
  *
- * The page's Content-Security-Policy needs script-src and frame-src with the operator's origin. Styles
- * are set through CSSOM, which needs no style-src.
+ * The page's Content-Security-Policy needs script-src and frame-src with the operator's origin.
+ * Styles are set through CSSOM, which needs no style-src.
  */
 
 const FRAME = new URL('frame.html', import.meta.url).href;
