@@ -214,13 +214,19 @@ void fb_ice_send(struct fb_ice *ice, const uint8_t *data, size_t len) {
     nice_agent_send(ice->agent, ice->stream, COMPONENT, (guint)len, (const gchar *)data);
 }
 
-static void on_closed(GObject *object, GAsyncResult *result, gpointer data) {
+/* The agent's sockets are closed by now. */
+static void on_agent_gone(gpointer data, GObject *where) {
     struct fb_ice *ice = data;
     void (*done)(void *user) = ice->done;
     void *user = ice->user;
-    g_object_unref(ice->agent);
     g_free(ice);
     done(user);
+}
+
+/* Not the end yet: the task that calls this holds a reference of its own. */
+static void on_closed(GObject *object, GAsyncResult *result, gpointer data) {
+    g_object_weak_ref(object, on_agent_gone, data);
+    g_object_unref(object);
 }
 
 void fb_ice_close(struct fb_ice *ice, void (*done)(void *user), void *user) {
