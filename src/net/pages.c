@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
+
 struct fb_pages {
     size_t len;
     struct fb_asset *at;
