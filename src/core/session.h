@@ -186,7 +186,7 @@ bool fb_session_next(struct fb_session *s, struct fb_event *event);
 int fb_stream_open(struct fb_session *s, uint64_t *stream);
 /* Bytes that fb_stream_write() would take now. When it was 0 or a write was cut short,
  * FB_EVENT_STREAM comes once there is room again. */
-size_t fb_stream_room(const struct fb_session *s, uint64_t stream);
+size_t fb_stream_room(struct fb_session *s, uint64_t stream);
 /* Takes up to len bytes, copied; returns how many. */
 size_t fb_stream_write(struct fb_session *s, uint64_t stream, const uint8_t *data, size_t len);
 /* Nothing more will be written. */

@@ -123,6 +123,7 @@ struct fb_session {
     uint64_t in_total, in_read, in_limit;
     uint64_t buffered; /* written and not acknowledged, all streams */
     bool send_max_data, send_max_streams;
+    bool starved; /* a write was cut short by config.send_buffer, not by its stream's own */
 
     struct fb_post_out posts[FB_POSTS_MAX];
     uint64_t next_post;
@@ -172,6 +173,8 @@ void fb_stream_settle(struct fb_session *s, struct fb_stream *st);
 void fb_stream_free(struct fb_session *s, struct fb_stream *st);
 /* Drops what is to be sent, sends RESET_STREAM instead. */
 void fb_stream_drop_output(struct fb_session *s, struct fb_stream *st, uint64_t code);
+/* Bytes left the send buffers: streams that waited for the room are woken. */
+void fb_session_unbuffer(struct fb_session *s, uint64_t len);
 /* Window that the owner gave back. */
 void fb_session_credit(struct fb_session *s, uint64_t len);
 

@@ -117,7 +117,7 @@ static void stream_frame(struct fb_session *s, const struct fb_sent_frame *f, bo
         err = acked ? fb_stream_acked(st, f->offset, f->len, f->fin)
                     : fb_stream_lost(st, f->offset, f->len, f->fin);
         if (!st->send_reset && !st->reset_sent)
-            s->buffered -= fb_stream_out_base(st) - before;
+            fb_session_unbuffer(s, fb_stream_out_base(st) - before);
         if (acked && (st->wants_room || st->finished))
             fb_stream_wake(s, st);
         break;

@@ -62,6 +62,18 @@ void fb_stream_settle(struct fb_session *s, struct fb_stream *st) {
     fb_stream_free(s, st);
 }
 
+void fb_session_unbuffer(struct fb_session *s, uint64_t len) {
+    size_t cursor = 0;
+    struct fb_stream *st;
+    s->buffered -= len;
+    if (!s->starved || s->buffered > s->config.send_buffer / 4 * 3)
+        return;
+    s->starved = false;
+    while ((st = fb_map_next(s->streams, &cursor)) != NULL)
+        if (st->wants_room)
+            fb_stream_wake(s, st);
+}
+
 void fb_session_credit(struct fb_session *s, uint64_t len) {
     s->in_read += len;
     if (s->in_limit - s->in_read <= s->config.max_data / 2)
@@ -72,7 +84,7 @@ void fb_stream_drop_output(struct fb_session *s, struct fb_stream *st, uint64_t 
     if (st->send_reset || st->reset_sent ||
         (st->fin_acked && fb_stream_out_base(st) == st->written))
         return;
-    s->buffered -= st->written - fb_stream_out_base(st);
+    fb_session_unbuffer(s, st->written - fb_stream_out_base(st));
     fb_blocks_clear(&st->out);
     fb_ranges_clear(&st->lost);
     fb_ranges_clear(&st->acked);
@@ -93,14 +105,17 @@ int fb_stream_open(struct fb_session *s, uint64_t *stream) {
     return 0;
 }
 
-size_t fb_stream_room(const struct fb_session *s, uint64_t stream) {
-    const struct fb_stream *st = owned(s, stream);
+size_t fb_stream_room(struct fb_session *s, uint64_t stream) {
+    struct fb_stream *st = owned(s, stream);
     if (st == NULL || st->finished || st->send_reset || st->reset_sent || s->closed || s->closing)
         return 0;
     uint64_t held = st->written - fb_stream_out_base(st);
     uint64_t own = held < s->config.send_buffer_stream ? s->config.send_buffer_stream - held : 0;
     uint64_t all = s->buffered < s->config.send_buffer ? s->config.send_buffer - s->buffered : 0;
-    return (size_t)(own < all ? own : all);
+    size_t room = (size_t)(own < all ? own : all);
+    if (room == 0)
+        st->wants_room = s->starved = true;
+    return room;
 }
 
 size_t fb_stream_write(struct fb_session *s, uint64_t stream, const uint8_t *data, size_t len) {
@@ -109,6 +124,7 @@ size_t fb_stream_write(struct fb_session *s, uint64_t stream, const uint8_t *dat
     if (st == NULL)
         return 0;
     st->wants_room = room < len || room == 0;
+    s->starved |= st->wants_room;
     if (len > room)
         len = room;
     if (len == 0 || fb_stream_append(st, data, len) != 0)
