@@ -1,0 +1,197 @@
+// @ts-check
+/**
+ * Chromium (playwright-core) and Firefox (puppeteer-core, WebDriver BiDi) behind one small interface,
+ * as a visitor uses them: default preferences, real input, fresh profile.
+ *
+ * The switch is in the frame that <footbridge-widget> makes inside its shadow root; flip() clicks it
+ * there through the browser's input pipeline.
+ */
+import { existsSync } from 'node:fs';
+
+const CHROMIUM_FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-dev-shm-usage',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+const PATHS = {
+  chromium: ['/usr/bin/chromium', '/usr/bin/google-chrome'],
+  firefox: ['/usr/bin/firefox-esr', '/usr/bin/firefox'],
+};
+const IFRAME = 'footbridge-widget >>> iframe'; // playwright's selectors pierce shadow roots anyway
+const ARMED = '#switch:not([aria-disabled])';
+
+/** @typedef {'chromium' | 'firefox'} BrowserName */
+/** @typedef {{ state: string, on: boolean, status: string, helped: string, carried: string }} Face */
+
+/**
+ * @param {BrowserName} name
+ * @returns {string | undefined} the program, if there is one
+ */
+export function browserPath(name) {
+  return PATHS[name].find((path) => existsSync(path));
+}
+
+/** One tab on a page with the widget. */
+export class Visit {
+  /**
+   * @param {any} page
+   * @param {any} frame
+   * @param {any} iframe handle of the element
+   */
+  constructor(page, frame, iframe) {
+    this.page = page;
+    this.frame = frame;
+    this.iframe = iframe;
+    /** @type {string[]} */ this.errors = [];
+  }
+
+  /** Clicks the switch as a visitor does: in view, and not before it takes input. */
+  async flip() {
+    await this.page.bringToFront();
+    await (this.iframe.scrollIntoViewIfNeeded ?? this.iframe.scrollIntoView).call(this.iframe);
+    const armed = await this.frame.waitForSelector(ARMED, { timeout: 15000 });
+    await armed.click();
+  }
+
+  /** @returns {Promise<Face>} what the visitor sees */
+  face() {
+    return this.frame.evaluate(() => {
+      /** @param {string} id */
+      const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+      return {
+        state: at('face').dataset.state ?? '',
+        on: at('switch').getAttribute('aria-checked') === 'true',
+        status: at('status').textContent ?? '',
+        helped: at('helped').textContent ?? '',
+        carried: at('carried').textContent ?? '',
+      };
+    });
+  }
+
+  /**
+   * @param {string} state
+   * @param {number} [ms]
+   */
+  async until(state, ms = 30000) {
+    try {
+      await this.#until(state, ms);
+    } catch (error) {
+      const face = await this.face();
+      throw new Error(`waited for "${state}", the widget shows ${JSON.stringify(face)}`,
+        { cause: error });
+    }
+  }
+
+  /**
+   * @param {string} state
+   * @param {number} ms
+   */
+  #until(state, ms) {
+    return this.frame.waitForSelector(`#face[data-state="${state}"]`, { timeout: ms });
+  }
+
+  async close() {
+    await this.page.close();
+  }
+}
+
+class Chromium {
+  /** @param {any} browser */
+  constructor(browser) {
+    this.browser = browser;
+    this.version = `Chromium ${browser.version()}`;
+  }
+
+  /** @param {{ dark?: boolean, width?: number, height?: number }} [look] */
+  async newPage(look = {}) {
+    const context = await this.browser.newContext({
+      colorScheme: look.dark ? 'dark' : 'light',
+      viewport: { width: look.width ?? 1280, height: look.height ?? 900 },
+    });
+    return context.newPage();
+  }
+
+  /**
+   * @param {string} url
+   * @param {{ dark?: boolean, width?: number, height?: number }} [look]
+   */
+  async visit(url, look) {
+    return visitOn(await this.newPage(look), url);
+  }
+
+  async close() {
+    await this.browser.close();
+  }
+}
+
+class Firefox {
+  /**
+   * @param {any} browser
+   * @param {string} version
+   */
+  constructor(browser, version) {
+    this.browser = browser;
+    this.version = version;
+  }
+
+  /** @param {{ width?: number, height?: number }} [look] */
+  async newPage(look = {}) {
+    const page = await this.browser.newPage();
+    await page.setViewport({ width: look.width ?? 1280, height: look.height ?? 900 });
+    return page;
+  }
+
+  /**
+   * @param {string} url
+   * @param {{ width?: number, height?: number }} [look]
+   */
+  async visit(url, look) {
+    return visitOn(await this.newPage(look), url);
+  }
+
+  async close() {
+    await this.browser.close();
+  }
+}
+
+/**
+ * @param {any} page
+ * @param {string} url
+ */
+async function visitOn(page, url) {
+  /** @type {string[]} */
+  const errors = [];
+  page.on('pageerror', (/** @type {Error} */ error) => errors.push(String(error)));
+  page.on('console', (/** @type {any} */ message) => {
+    const type = message.type();
+    if (type === 'error') errors.push(message.text());
+  });
+  await page.goto(url);
+  const playwright = typeof page.frameLocator === 'function';
+  const iframe = await page.waitForSelector(playwright ? 'footbridge-widget iframe' : IFRAME,
+    { timeout: 15000 });
+  const visit = new Visit(page, await iframe.contentFrame(), iframe);
+  visit.errors = errors;
+  return visit;
+}
+
+/**
+ * @param {BrowserName} name
+ * @returns {Promise<Chromium | Firefox>}
+ */
+export async function launch(name) {
+  const executablePath = browserPath(name);
+  if (!executablePath) throw new Error(`no ${name} here`);
+  if (name === 'chromium') {
+    const { chromium } = await import('playwright-core');
+    return new Chromium(await chromium.launch({ executablePath, args: CHROMIUM_FLAGS }));
+  }
+  const { default: puppeteer } = await import('puppeteer-core');
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    protocol: 'webDriverBiDi',
+    executablePath,
+    headless: true,
+    timeout: 60000,
+  });
+  return new Firefox(browser, await browser.version());
+}

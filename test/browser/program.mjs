@@ -1,0 +1,107 @@
+// @ts-check
+/** Programs under test, and those that test them: every wait ends at a line of output or a deadline. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+export const footbridge = process.env.FB_BIN ?? `${root}build/debug/footbridge`;
+
+export class Program {
+  /**
+   * @param {string} file
+   * @param {string[]} args
+   * @param {{ env?: Record<string, string>, cwd?: string }} [options]
+   */
+  constructor(file, args, options = {}) {
+    this.name = `${file.replace(/.*\//, '')} ${args[0] ?? ''}`;
+    this.output = '';
+    this.stdout = '';
+    /** @type {Set<() => void>} */ this.watchers = new Set();
+    /** @type {number | string | undefined} */ this.status = undefined;
+    this.child = spawn(file, args, {
+      env: { ...process.env, ...options.env },
+      cwd: options.cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout.on('data', (data) => {
+      this.stdout += data;
+      this.#heard(data);
+    });
+    this.child.stderr.on('data', (data) => this.#heard(data));
+    this.ended = new Promise((done) => {
+      this.child.on('error', (error) => {
+        this.output += String(error);
+        done((this.status = 127));
+      });
+      this.child.on('close', (code, signal) => done((this.status = code ?? signal ?? 'gone')));
+    });
+    this.ended.then(() => this.#heard(''));
+  }
+
+  /** @param {Buffer | string} data */
+  #heard(data) {
+    this.output += data;
+    for (const watcher of this.watchers) watcher();
+  }
+
+  /**
+   * The first match in what it has said, now or later.
+   * @param {RegExp} pattern
+   * @param {number} [ms]
+   * @returns {Promise<RegExpMatchArray>}
+   */
+  says(pattern, ms = 20000) {
+    return new Promise((resolve, reject) => {
+      /** @param {string} why */
+      const fail = (why) => {
+        end();
+        reject(new Error(`${this.name}: ${why} before ${pattern}; it said:\n${this.output}`));
+      };
+      const look = () => {
+        const match = this.output.match(pattern);
+        if (match) {
+          end();
+          resolve(match);
+        } else if (this.status !== undefined) {
+          fail(`ended with ${this.status}`);
+        }
+      };
+      const timer = setTimeout(() => fail(`${ms} ms passed`), ms);
+      const end = () => {
+        clearTimeout(timer);
+        this.watchers.delete(look);
+      };
+      this.watchers.add(look);
+      look();
+    });
+  }
+
+  /**
+   * Asks it to end, and makes it after a while.
+   * @param {NodeJS.Signals} [signal]
+   * @returns {Promise<number | string>} exit status, or the signal that ended it
+   */
+  async stop(signal = 'SIGTERM') {
+    if (this.status !== undefined) return this.status;
+    this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 15000);
+    const status = await this.ended;
+    clearTimeout(timer);
+    return status;
+  }
+}
+
+/**
+ * Runs a program to its end.
+ * @param {string} file
+ * @param {string[]} args
+ * @param {{ ms?: number, env?: Record<string, string>, cwd?: string }} [options]
+ * @returns {Promise<{ status: number | string, stdout: string, output: string }>}
+ */
+export async function run(file, args, options = {}) {
+  const program = new Program(file, args, options);
+  const timer = setTimeout(() => program.child.kill('SIGKILL'), options.ms ?? 60000);
+  const status = await program.ended;
+  clearTimeout(timer);
+  return { status, stdout: program.stdout, output: program.output };
+}
