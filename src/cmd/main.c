@@ -13,6 +13,7 @@ struct command {
 
 /* In the order of --help; NULL ends the table. */
 static const struct command commands[] = {
+    {"network", fb_cmd_network, "make a network's keys, sign its document, print its join link"},
     {NULL, NULL, NULL},
 };
 
