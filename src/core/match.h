@@ -23,6 +23,7 @@
 #include "core/signal.h"
 
 #define FB_MATCH_NEVER UINT64_MAX
+#define FB_MATCH_PLACES_MAX 1024 /* free places of one volunteer */
 
 struct fb_match_config {
     bool local;
@@ -55,7 +56,8 @@ void fb_match_free(struct fb_match *match);
  * FB_ERR_LIMIT. */
 int fb_match_join(struct fb_match *match, const struct fb_match_end *end,
                   enum fb_volunteer_kind kind, void *ctx, uint64_t *id);
-/* READY: replaces the number of places that are free. FB_ERR_NOT_FOUND. */
+/* READY: so many places more, up to FB_MATCH_PLACES_MAX in all; each offer uses one up.
+ * FB_ERR_NOT_FOUND. */
 int fb_match_ready(struct fb_match *match, uint64_t volunteer, uint16_t places, uint64_t now_ms);
 /* Its socket has closed: its live matches are over, unanswered requests get FB_MATCH_AGAIN. */
 void fb_match_leave(struct fb_match *match, uint64_t volunteer, uint64_t now_ms);

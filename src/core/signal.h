@@ -92,8 +92,8 @@ const char *fb_answer_status_text(enum fb_answer_status status);
 enum fb_vol_type {
     FB_VOL_HELLO = 1,   /* volunteer: first message */
     FB_VOL_WELCOME = 2, /* broker: answers HELLO */
-    FB_VOL_READY = 3,   /* volunteer: takes this many more matches (replaces the last number) */
-    FB_VOL_OFFER = 4,   /* broker: takes one off that number */
+    FB_VOL_READY = 3,   /* volunteer: takes this many matches more than it has said so far */
+    FB_VOL_OFFER = 4,   /* broker: uses one of them up */
     FB_VOL_ANSWER = 5,  /* volunteer */
     FB_VOL_DECLINE = 6, /* volunteer: instead of ANSWER */
     FB_VOL_RELEASE = 7, /* broker: the client has the answer; attach with this */
@@ -105,7 +105,6 @@ enum fb_vol_type {
 enum fb_decline {
     FB_DECLINE_BUSY = 0,
     FB_DECLINE_FAILED = 1, /* no peer connection could be made, or not described in time */
-    FB_DECLINE_OFF = 2,    /* just switched off */
     FB_DECLINE_COUNT
 };
 

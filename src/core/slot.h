@@ -44,6 +44,17 @@
 #define FB_SLOT_STATUS_MS 45000 /* between STATUS messages: below the usual idle limit of proxies */
 #define FB_SLOT_WELCOME_MS 20000 /* connecting to WELCOME */
 
+/* Peer connections that come to nothing: this many at once, then one a second. So a broker that
+ * pushes offers without end cannot use volunteers to knock at somebody's address. */
+#define FB_SLOT_TRIES 64
+#define FB_SLOT_TRY_MS 1000
+
+/* The wait before the broker is tried again doubles from RETRY to RETRY_CAP, plus up to half of it
+ * and 2 s by chance; it starts over after RETRY_GOOD of being welcome. */
+#define FB_SLOT_RETRY_MS 1000
+#define FB_SLOT_RETRY_CAP_MS 120000
+#define FB_SLOT_RETRY_GOOD_MS 60000
+
 /* A hop whose queue passes this closes the path; the session sends again what it held. */
 #define FB_SLOT_QUEUE_MAX (1024 * 1024)
 /* A queue is reported to its sender when it has passed this, and when it is below a quarter. */
@@ -90,7 +101,8 @@ void fb_slot_broker_message(struct fb_slot *slot, const uint8_t *msg, size_t len
 void fb_slot_peer_described(struct fb_slot *slot, uint32_t m, const struct fb_desc *desc,
                             uint64_t now_ms);
 void fb_slot_peer_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
-/* Closed, failed, or could not be made. */
+/* Closed, failed, or could not be made; glue has let go of it, no FB_SLOT_PEER_CLOSE follows. The
+ * same for the egress. */
 void fb_slot_peer_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
 void fb_slot_egress_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
 void fb_slot_egress_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
@@ -103,8 +115,10 @@ uint64_t fb_slot_deadline(const struct fb_slot *slot);
 enum fb_relay {
     FB_RELAY_DROP = 0, /* forget the message */
     FB_RELAY_PASS = 1, /* send it on as it is */
-    FB_RELAY_HOLD = 2, /* the other hop is not open: keep it, in order, and send it then */
-    FB_RELAY_HOP = 3,  /* give the message to fb_slot_hop() */
+    /* The other hop is not open. Keep it, in order; when that hop opens, send it after the actions
+     * that follow, so that the attach message stays the first. */
+    FB_RELAY_HOLD = 2,
+    FB_RELAY_HOP = 3, /* give the message to fb_slot_hop() */
 };
 
 /* What the first byte alone decides, for both hops open: PASS, DROP or HOP. */
@@ -131,7 +145,7 @@ void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, size_t qu
 enum fb_slot_action_type {
     FB_SLOT_BROKER_CONNECT = 1,
     FB_SLOT_BROKER_SEND = 2,  /* bytes */
-    FB_SLOT_BROKER_CLOSE = 3, /* no fb_slot_broker_closed() is awaited */
+    FB_SLOT_BROKER_CLOSE = 3, /* and report nothing more about that socket */
     FB_SLOT_PEER_CREATE = 4,  /* m, desc: answer this offer */
     FB_SLOT_PEER_SEND = 5,    /* m, bytes: on the data channel */
     FB_SLOT_PEER_CLOSE = 6,   /* m; after what was sent has left, within reason */

@@ -161,7 +161,7 @@ static size_t vol_messages(struct fb_vol_msg out[10], size_t lens[10]) {
         {.type = FB_VOL_READY, .free = 3},
         {.type = FB_VOL_OFFER, .match = UINT64_MAX, .desc = example_desc()},
         {.type = FB_VOL_ANSWER, .match = 5, .desc = largest_desc()},
-        {.type = FB_VOL_DECLINE, .match = 6, .decline = FB_DECLINE_OFF},
+        {.type = FB_VOL_DECLINE, .match = 6, .decline = FB_DECLINE_FAILED},
         {.type = FB_VOL_RELEASE, .match = 7},
         {.type = FB_VOL_CANCEL, .match = 8},
         {.type = FB_VOL_DONE, .match = 9, .outcome = FB_OUTCOME_STOPPED},
@@ -212,7 +212,7 @@ static void volunteer_messages_are_strict(void **state) {
         {"\x02\x01X\0", 4, FB_ERR_MALFORMED},
         {"\x02\x01\0X", 4, FB_ERR_MALFORMED},
         {"\x02\x01<>", 4, FB_ERR_MALFORMED},
-        {"\x06\0\0\0\0\0\0\0\x01\x03", 10, FB_ERR_MALFORMED},
+        {"\x06\0\0\0\0\0\0\0\x01\x02", 10, FB_ERR_MALFORMED},
         {"\x09\0\0\0\0\0\0\0\x01\x04", 10, FB_ERR_MALFORMED},
         {"\x04\0\0\0\0\0\0\0\x01\0\0", 11, FB_ERR_MALFORMED},
     };
