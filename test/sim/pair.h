@@ -62,6 +62,7 @@ struct pair {
     bool (*meddle)(struct pair *pair, int to, uint32_t path, uint8_t *msg, size_t *len);
     /* Watches every message put on a path by end `from`. */
     void (*watch)(struct pair *pair, int from, uint32_t path, const uint8_t *msg, size_t len);
+    bool unchecked; /* streams carry no pattern: a fuzzer writes them */
     void *user;
 };
 
