@@ -326,4 +326,5 @@ void fb_session_stats(const struct fb_session *s, struct fb_session_stats *stats
     }
     *stats = s->stats;
     stats->smoothed_rtt_us = best;
+    stats->buffered_bytes = s->buffered + (s->in_total - s->in_read);
 }

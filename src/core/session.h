@@ -219,6 +219,7 @@ struct fb_session_stats {
     uint64_t sent_packets, received_packets, lost_packets, spurious_packets, dropped_packets;
     uint64_t sent_bytes, received_bytes; /* messages on paths */
     uint64_t smoothed_rtt_us;            /* of the best path; 0 unknown */
+    uint64_t buffered_bytes; /* held now: written and unacknowledged, received and unread */
 };
 void fb_session_stats(const struct fb_session *s, struct fb_session_stats *stats);
 
