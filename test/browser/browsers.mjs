@@ -16,7 +16,9 @@ const PATHS = {
   chromium: ['/usr/bin/chromium', '/usr/bin/google-chrome'],
   firefox: ['/usr/bin/firefox-esr', '/usr/bin/firefox'],
 };
-const IFRAME = 'footbridge-widget >>> iframe'; // playwright's selectors pierce shadow roots anyway
+// The frame in the element's shadow root, or one that a page made by itself. Playwright's selectors
+// pierce shadow roots anyway.
+const IFRAME = { playwright: 'iframe', puppeteer: ':scope >>> iframe' };
 const ARMED = '#switch:not([aria-disabled])';
 
 /** @typedef {'chromium' | 'firefox'} BrowserName */
@@ -167,8 +169,8 @@ async function visitOn(page, url) {
   });
   await page.goto(url);
   const playwright = typeof page.frameLocator === 'function';
-  const iframe = await page.waitForSelector(playwright ? 'footbridge-widget iframe' : IFRAME,
-    { timeout: 15000 });
+  const iframe = await page.waitForSelector(
+    playwright ? IFRAME.playwright : IFRAME.puppeteer, { timeout: 15000 });
   const visit = new Visit(page, await iframe.contentFrame(), iframe);
   visit.errors = errors;
   return visit;

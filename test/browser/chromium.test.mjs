@@ -1,0 +1,4 @@
+// @ts-check
+import { carryThrough } from './carry.mjs';
+
+carryThrough('chromium');
