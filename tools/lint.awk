@@ -6,11 +6,7 @@ function report(rule, text) {
 }
 
 BEGIN {
-    # DESIGN section 8: whose headers a layer may include, its own always; and which of the system's.
-    c_pure = "limits|stdarg|stdbool|stddef|stdint|string"
-    c_all = c_pure "|assert|ctype|errno|inttypes|math|setjmp|signal|stdatomic|stdio|stdlib|time"
-    posix = "arpa/.*|dirent|fcntl|getopt|grp|ifaddrs|linux/.*|net/.*|netdb|netinet/.*|poll|pthread|" \
-        "pwd|sched|spawn|sys/.*|syslog|termios|unistd"
+    # DESIGN section 8: whose headers a layer may include beside its own, and which of the system's.
     own["base"] = ""
     own["core"] = "base"
     own["crypto"] = "base|core"
@@ -19,21 +15,30 @@ BEGIN {
     own["role"] = "base|core|crypto|net|rtc"
     own["cmd"] = "base|core|crypto|net|rtc|role"
     own["wasm"] = "base|core"
-    sys["base"] = c_pure "|assert|errno|inttypes|stdlib"
+
+    c = "assert|ctype|errno|inttypes|limits|math|setjmp|signal|stdarg|stdatomic|stdbool|stddef|" \
+        "stdint|stdio|stdlib|string|time"
+    posix = "arpa/.*|dirent|fcntl|getopt|grp|ifaddrs|linux/.*|net/.*|netdb|netinet/.*|poll|" \
+        "pthread|pwd|sched|spawn|sys/.*|syslog|termios|unistd"
+    sys["base"] = "assert|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|stdlib|string"
     sys["core"] = "limits|stdbool|stddef|stdint|string"
-    sys["crypto"] = c_all "|pthread|openssl/.*"
-    sys["net"] = c_all "|" posix "|uv|libwebsockets|curl/.*|ares.*|openssl/.*|zlib"
-    sys["rtc"] = c_all "|" posix "|uv|openssl/.*|nice/.*|agent|glib.*|gio/.*|usrsctp"
-    sys["role"] = c_all "|" posix "|uv|cjson/.*"
-    sys["cmd"] = c_all "|" posix "|uv|ini|qrencode|cjson/.*"
+    sys["crypto"] = c "|pthread|openssl/.*"
+    sys["net"] = c "|" posix "|uv|libwebsockets|curl/.*|ares.*|openssl/.*|zlib"
+    sys["rtc"] = c "|" posix "|uv|openssl/.*|nice/.*|agent|glib.*|gio/.*|usrsctp"
+    sys["role"] = c "|" posix "|uv|cjson/.*"
+    sys["cmd"] = c "|" posix "|uv|ini|qrencode|cjson/.*|openssl/.*"
     sys["wasm"] = "stdbool|stddef|stdint|limits"
 
-    # No bound, hidden state, undefined overflow, or a wait for luck.
-    banned = "strcpy|strncpy|stpcpy|strcat|strncat|sprintf|vsprintf|gets|scanf|sscanf|fscanf|strtok|" \
-        "rand|srand|random|srandom|alloca|atoi|atol|atoll|atof|system|popen|tmpnam|mktemp|tempnam|" \
-        "asctime|ctime|localtime|gmtime|gethostbyname|getaddrinfo|inet_ntoa|inet_addr|sleep|usleep|" \
-        "nanosleep"
-    banned = "(^|[^A-Za-z0-9_.>])(" banned ") *\\("
+    # No bound, hidden state, or undefined overflow; blocking look-ups. In tests, which run under
+    # the sanitizers, only what waits for luck.
+    waiting = "sleep|usleep|nanosleep"
+    banned = "strcpy|strncpy|stpcpy|strcat|strncat|sprintf|vsprintf|gets|scanf|sscanf|fscanf|" \
+        "strtok|rand|srand|random|srandom|alloca|atoi|atol|atoll|atof|system|popen|tmpnam|" \
+        "mktemp|tempnam|asctime|ctime|localtime|gmtime|gethostbyname|getaddrinfo|inet_ntoa|" \
+        "inet_addr|" waiting
+    before = "(^|[^A-Za-z0-9_.>])("
+    banned = before banned ") *\\("
+    waiting = before waiting ") *\\("
 }
 
 function start_file() {
@@ -51,9 +56,9 @@ function start_file() {
     if (ext == "h" && (part[1] == "src" || part[1] == "test" || part[1] == "include")) {
         guard = part[n]
         sub(/\.h$/, "", guard)
-        guard = "FB_" (part[1] == "test" ? "TEST" : part[n - 1]) "_" guard "_H"
-        guard = toupper(guard)
+        guard = toupper((part[1] == "test" ? "TEST" : part[n - 1]) "_" guard "_H")
         gsub(/[^A-Z0-9_]/, "_", guard)
+        guard = "FB_" guard
         guard_line = 0
     }
     last_file = FILENAME
@@ -83,9 +88,9 @@ END {
 }
 
 # Everything that is text.
-/(^|[^A-Za-z])(TO[D]O|FI[X]ME|X[X]X|HA[C]K)([^A-Za-z]|$)/ { report("words", "unfinished business") }
+/(^|[^A-Za-z])(TO[D]O|FI[X]ME|X[X]X|HA[C]K)([^A-Za-z]|$)/ { report("words", "unfinished") }
 /\/(work|home)\/[a-z]/ { report("paths", "a path of somebody's machine") }
-/[r]egistry\.npmjs|[n]pmjs\.org|[p]kg\.dev|"[r]esolved":/ { report("paths", "a package registry's host") }
+/[r]egistry\.npmjs|[n]pmjs\.org|[p]kg\.dev|"[r]esolved":/ { report("paths", "a registry's host") }
 /[ \t]$/ { report("spaces", "space at the end") }
 /\t/ && FILENAME != "Makefile" { report("spaces", "a tab") }
 /\r$/ { report("spaces", "carriage return") }
@@ -97,14 +102,14 @@ is_code {
         report("columns", length(plain) " columns, 100 at most")
 }
 
-is_js && (FNR == 1 && !/^#!/ || FNR == 2 && first ~ /^#!/) && !/^\/\/ @ts-check$/ {
+is_js && !/^\/\/ @ts-check$/ && (FNR == 1 && !/^#!/ || FNR == 2 && first ~ /^#!/) {
     report("ts-check", "the first line is not '// @ts-check'")
 }
 FNR == 1 { first = $0 }
 
 !is_c { next }
 
-ext == "h" && FNR == 1 && !/^\/\*/ { report("manual", "a header begins with a comment: its manual") }
+ext == "h" && FNR == 1 && !/^\/\*/ { report("manual", "a header begins with its manual") }
 guard != "" && $0 == "#ifndef " guard { guard_line = guard_line == 0 ? 1 : guard_line }
 guard != "" && $0 == "#define " guard { guard_line = guard_line == 1 ? 2 : guard_line }
 
@@ -155,7 +160,7 @@ function strip(line,    out, close_at) {
 
 {
     code = strip($0)
-    if (match(code, banned)) {
+    if (match(code, part[1] == "test" ? waiting : banned)) {
         name = substr(code, RSTART, RLENGTH)
         gsub(/[^a-z_]/, "", name)
         report("banned", name "()")
@@ -164,7 +169,7 @@ function strip(line,    out, close_at) {
     if (body > 0) {
         if (code ~ /^}/) {
             lines = FNR - body + 1
-            if (lines > 80)
+            if (lines > 80 && part[1] != "test")
                 report("function", lines " lines, 80 at most and 60 as a rule")
             else if (lines > 60)
                 report("note", "a function of " lines " lines; 60 is the rule")

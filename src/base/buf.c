@@ -53,9 +53,10 @@ uint64_t fb_rd_varint(struct fb_rd *rd) {
         rd->ok = false;
         return 0;
     }
-    size_t len = (size_t)1 << (rd->ptr[0] >> 6);
-    uint64_t value = read_be(rd, len);
-    return value & (UINT64_MAX >> (66 - 8 * len));
+    static const uint8_t value_bits[4] = {6, 14, 30, 62};
+    unsigned prefix = rd->ptr[0] >> 6;
+    uint64_t value = read_be(rd, (size_t)1 << prefix);
+    return value & ((UINT64_C(1) << value_bits[prefix]) - 1);
 }
 
 void fb_rd_copy(struct fb_rd *rd, uint8_t *out, size_t len) {
