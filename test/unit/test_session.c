@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -422,6 +423,57 @@ static void handshake_starts_afresh(void **state) {
     end();
 }
 
+/* Paths come, misbehave and go at random; every stream ends whole and every limit comes back. */
+static void random_network(uint64_t seed) {
+    uint64_t ids[12], dice = seed * 77 + 1;
+    uint32_t path;
+    begin(seed);
+    connect_path(10 * MS);
+    for (size_t i = 0; i < 12; i++)
+        assert_true(pair_request(&pr, test_random_u64(&dice) % 300000,
+                                 test_random_u64(&dice) % 2000000, &ids[i]));
+    for (int step = 0; step < 60; step++) {
+        uint32_t any = (uint32_t)(test_random_u64(&dice) % 20);
+        struct pair_link *link = &pr.link[any];
+        pair_run(&pr, test_random_u64(&dice) % (800 * MS), NULL);
+        switch (test_random_u64(&dice) % 8) {
+        case 0:
+        case 1: pair_open(&pr, test_random_u64(&dice) % (200 * MS), &path); break;
+        case 2:
+            if (link->up)
+                pair_close(&pr, any);
+            break;
+        case 3: link->silent = link->up && any > 10; break;
+        case 4: link->drop = test_random_u64(&dice) % 30; break;
+        case 5: link->jitter = test_random_u64(&dice) % (300 * MS); break;
+        case 6: link->rate = 100000 + test_random_u64(&dice) % 4000000; break;
+        case 7: link->duplicate = test_random_u64(&dice) % 100; break;
+        }
+        if (fb_session_open_paths(pr.end[0]) == 0)
+            pair_open(&pr, 20 * MS, &path);
+    }
+    pair_open(&pr, 20 * MS, &path);
+    for (size_t i = 0; i < 12; i++) {
+        wanted = ids[i];
+        for (int tries = 0; tries < 20 && !pair_run(&pr, 15 * S, is_done); tries++)
+            pair_open(&pr, 20 * MS, &path);
+        if (!pair_done(&pr, wanted))
+            fail_msg("seed %d: stream %d has not ended", (int)seed, (int)i);
+    }
+    struct fb_session_stats stats;
+    for (int i = 0; i < 2; i++) {
+        fb_session_stats(pr.end[i], &stats);
+        assert_int_equal(stats.buffered_bytes, 0);
+    }
+    end();
+}
+
+static void random_networks(void **state) {
+    uint64_t seeds = getenv("FB_FULL") != NULL ? 2000 : 40;
+    for (uint64_t seed = 100; seed < 100 + seeds; seed++)
+        random_network(seed);
+}
+
 /* Every allocation fails once: nothing leaks, nothing crashes, and the data is right or not there. */
 static void failing_allocations(void **state) {
     unsigned survived = 0;
@@ -474,6 +526,7 @@ int main(void) {
         cmocka_unit_test(wrong_egress_key_is_refused),
         cmocka_unit_test(other_network_is_refused),
         cmocka_unit_test(handshake_starts_afresh),
+        cmocka_unit_test(random_networks),
         cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
