@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { browserPath, launch } from './browsers.mjs';
 import { Network } from './network.mjs';
 import { Origin, noise, noiseHash } from './origin.mjs';
-import { run } from './program.mjs';
+import { run, until, withDeadline } from './program.mjs';
 
 const MIB = 1024 * 1024;
 const BIG = process.env.FB_FULL ? 100 * 1000 * 1000 : 32 * MIB;
@@ -131,33 +131,4 @@ export function carryThrough(name) {
       assert.equal(await fileHash(into), noiseHash(size, 'dies'));
     });
   });
-}
-
-/**
- * @param {() => boolean} condition
- * @param {string} what
- * @param {number} [ms]
- */
-export async function until(condition, what, ms = 60000) {
-  const deadline = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-}
-
-/**
- * @template T
- * @param {Promise<T>} promise
- * @param {number} ms
- * @param {string} what
- * @returns {Promise<T>}
- */
-export function withDeadline(promise, ms, what) {
-  /** @type {NodeJS.Timeout} */ let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
-  });
-  return Promise.race([promise, /** @type {Promise<never>} */ (late)])
-    .finally(() => clearTimeout(timer));
 }

@@ -105,3 +105,32 @@ export async function run(file, args, options = {}) {
   clearTimeout(timer);
   return { status, stdout: program.stdout, output: program.output };
 }
+
+/**
+ * @param {() => boolean} condition
+ * @param {string} what
+ * @param {number} [ms]
+ */
+export async function until(condition, what, ms = 60000) {
+  const deadline = Date.now() + ms;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {number} ms
+ * @param {string} what
+ * @returns {Promise<T>}
+ */
+export function withDeadline(promise, ms, what) {
+  /** @type {NodeJS.Timeout} */ let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+  });
+  return Promise.race([promise, /** @type {Promise<never>} */ (late)])
+    .finally(() => clearTimeout(timer));
+}

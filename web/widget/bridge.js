@@ -49,7 +49,7 @@
  * }} Slot
  *
  * @typedef {{ channel?: RTCDataChannel, socket?: WebSocket, heldToClient: ArrayBuffer[],
- *   heldToEgress: ArrayBuffer[], watch?: Timer, gather?: Timer }} Match
+ *   heldToEgress: ArrayBuffer[], peerEnded: boolean, watch?: Timer, gather?: Timer }} Match
  * @typedef {ReturnType<typeof setTimeout>} Timer
  */
 
@@ -106,7 +106,7 @@ export class Bridge {
         this.#run((slot, now) => slot.fb_peer_described(news.m, this.#text(news.sdp), now));
         break;
       case 'closed':
-        this.#run((slot, now) => slot.fb_peer_closed(news.m, now));
+        this.#peerGone(news.m);
         break;
     }
   }
@@ -209,6 +209,7 @@ export class Bridge {
         this.#matches.set(m, {
           heldToClient: [],
           heldToEgress: [],
+          peerEnded: false,
           gather: setTimeout(() => this.#post({ do: 'enough', m }), GATHER_MS),
         });
         this.#post({ do: 'peer', m, sdp: new TextDecoder().decode(bytes),
@@ -266,7 +267,12 @@ export class Bridge {
       for (const data of match.heldToEgress.splice(0)) this.#sendToEgress(m, match, data);
     };
     socket.onmessage = ({ data }) => this.#fromEgress(m, match, data);
-    socket.onclose = () => this.#run((slot, now) => slot.fb_egress_closed(m, now));
+    socket.onclose = () => {
+      if (match.socket !== socket) return; // closed from here
+      match.socket = undefined;
+      this.#forget(m);
+      this.#run((slot, now) => slot.fb_egress_closed(m, now));
+    };
   }
 
   /**
@@ -297,7 +303,7 @@ export class Bridge {
    */
   #adopt(m, channel) {
     const match = this.#matches.get(m);
-    if (!match) return channel.close(); // over before the channel arrived
+    if (!match || match.peerEnded) return channel.close(); // over before the channel arrived
     match.channel = channel;
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = QUEUE_LOW;
@@ -308,7 +314,14 @@ export class Bridge {
     channel.onmessage = ({ data }) => this.#fromClient(m, match, data);
     channel.onbufferedamountlow = () =>
       this.#run((slot, now) => slot.fb_drained(m, 1, channel.bufferedAmount, now));
-    channel.onclose = () => this.#run((slot, now) => slot.fb_peer_closed(m, now));
+    channel.onclose = () => this.#peerGone(m);
+  }
+
+  /** @param {number} m */
+  #peerGone(m) {
+    const match = this.#matches.get(m);
+    if (match) this.#endPeer(m, match);
+    this.#run((slot, now) => slot.fb_peer_closed(m, now));
   }
 
   /**
@@ -362,7 +375,7 @@ export class Bridge {
     try {
       match.channel?.send(data);
     } catch { // it has closed, or its buffer is full in spite of the limit
-      this.#soon((slot, now) => slot.fb_peer_closed(m, now));
+      setTimeout(() => this.#peerGone(m), 0);
     }
   }
 
@@ -385,23 +398,13 @@ export class Bridge {
   }
 
   /**
+   * Closes it once what was sent has left.
    * @param {number} m
    * @param {Match} match
    */
   #closePeer(m, match) {
     const { channel } = match;
-    let over = false;
-    const end = () => {
-      if (over) return;
-      over = true;
-      channel?.close();
-      match.channel = undefined;
-      this.#post({ do: 'close', m });
-      this.#forget(m);
-    };
-    clearTimeout(match.gather);
-    match.heldToClient.length = 0;
-    match.heldToEgress.length = 0;
+    const end = () => this.#endPeer(m, match);
     if (!channel || channel.readyState !== 'open' || channel.bufferedAmount === 0) return end();
     channel.onmessage = null;
     channel.onclose = end;
@@ -410,12 +413,28 @@ export class Bridge {
     setTimeout(end, FLUSH_MS);
   }
 
+  /**
+   * @param {number} m
+   * @param {Match} match
+   */
+  #endPeer(m, match) {
+    if (match.peerEnded) return;
+    match.peerEnded = true;
+    clearTimeout(match.gather);
+    if (match.channel) {
+      match.channel.onclose = null;
+      match.channel.close();
+      match.channel = undefined;
+    }
+    this.#post({ do: 'close', m });
+    this.#forget(m);
+  }
+
   /** @param {number} m */
   #forget(m) {
     const match = this.#matches.get(m);
-    if (!match || match.channel || match.socket) return;
+    if (!match || !match.peerEnded || match.socket) return;
     clearInterval(match.watch);
-    clearTimeout(match.gather);
     this.#matches.delete(m);
   }
 

@@ -1,0 +1,336 @@
+// @ts-check
+/** web/widget/bridge.js with the real slot.wasm, and sockets and channels that do as they are told. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, test } from 'node:test';
+import { dirname } from 'node:path';
+
+import { Bridge } from '../../web/widget/bridge.js';
+import { footbridge, until } from './program.mjs';
+
+/** @typedef {import('../../web/widget/bridge.js').Order} Order */
+/** @typedef {import('../../web/widget/bridge.js').View} View */
+
+const wasm = readFileSync(`${dirname(footbridge)}/src/wasm/slot.wasm`);
+const MIB = 1024 * 1024;
+const EGRESS = 'ab'.repeat(32);
+const CONFIG = {
+  version: 1,
+  broker: 'ws://broker.test/v1/volunteer',
+  local: true,
+  stun: ['stun:stun.test:3478'],
+  egresses: [{ id: EGRESS, url: 'ws://egress.test/v1/path' }],
+};
+
+/** What a socket and a channel have in common. */
+class Pipe {
+  /** @type {Buffer[]} */ sent = [];
+  bufferedAmount = 0;
+  bufferedAmountLowThreshold = 0;
+  binaryType = '';
+  /** @type {number | string} */ readyState = 0;
+  /** @type {any} */ onopen = null;
+  /** @type {any} */ onmessage = null;
+  /** @type {any} */ onclose = null;
+  /** @type {any} */ onbufferedamountlow = null;
+
+  /** @param {ArrayBuffer | Uint8Array} data */
+  send(data) {
+    this.sent.push(Buffer.from(/** @type {ArrayBuffer} */ (data)));
+  }
+
+  /** @param {number[] | Buffer | string} bytes */
+  receive(bytes) {
+    this.onmessage?.({
+      data: typeof bytes === 'string' ? bytes : new Uint8Array(bytes).buffer,
+    });
+  }
+
+  close() {
+    this.readyState = this instanceof Socket ? 3 : 'closed';
+  }
+
+  /** The other side, or the network, ends it. */
+  die() {
+    this.close();
+    this.onclose?.();
+  }
+}
+
+class Socket extends Pipe {
+  static OPEN = 1;
+  /** @type {Socket[]} */ static all = [];
+
+  /** @param {string} url */
+  constructor(url) {
+    super();
+    this.url = url;
+    Socket.all.push(this);
+  }
+
+  open() {
+    this.readyState = 1;
+    this.onopen();
+  }
+}
+
+class Channel extends Pipe {
+  readyState = 'connecting';
+
+  open() {
+    this.readyState = 'open';
+    this.onopen();
+  }
+}
+
+/** @param {string} part */
+const sockets = (part) => Socket.all.filter(({ url }) => url.includes(part));
+
+/** @type {Order[]} */ let orders;
+/** @type {Bridge} */ let bridge;
+/** @type {string[]} */ let fetched;
+const real = { fetch: globalThis.fetch, WebSocket: globalThis.WebSocket };
+
+/** @returns {View} */
+const view = () => {
+  const views = orders.filter((order) => order.do === 'view');
+  const last = views[views.length - 1];
+  return last?.do === 'view' ? last.view : { state: 'off', now: 0, total: 0, bytes: 0 };
+};
+
+beforeEach(() => {
+  Socket.all = [];
+  orders = [];
+  fetched = [];
+  Object.assign(globalThis, {
+    WebSocket: Socket,
+    fetch: async (/** @type {URL} */ url) => {
+      fetched.push(url.href.replace(/.*web\/widget\//, ''));
+      return url.href.endsWith('.wasm')
+        ? new Response(wasm, { headers: { 'content-type': 'application/wasm' } })
+        : Response.json(CONFIG);
+    },
+  });
+  bridge = new Bridge((order) => orders.push(order));
+});
+
+afterEach(() => {
+  bridge.tell({ did: 'switch', on: false });
+  Object.assign(globalThis, real);
+});
+
+/** @param {number} value */
+const u16 = (value) => [value >> 8, value & 255];
+
+/** @param {string} text */
+const lengthAndText = (text) => [text.length, ...Buffer.from(text)];
+
+/** A client's description in the compact form, doc/protocol.md. */
+const description = [
+  0x10, ...lengthAndText('ufra'), ...lengthAndText('p'.repeat(22)), ...Array(32).fill(7), // actpass
+  1, 0, 192, 0, 2, 1, ...u16(4000), 0x7e, 0, 0, 1, // one host candidate
+];
+
+/** @param {number} match */
+const id = (match) => [0, 0, 0, 0, 0, 0, 0, match];
+const WELCOME = [2, 1, 0, 0];
+/** @param {number} match */
+const offer = (match) => [4, ...id(match), ...u16(description.length), ...description];
+/** @param {number} match */
+const release = (match) => [7, ...id(match), ...Buffer.from(EGRESS, 'hex'), ...Array(141).fill(8),
+  ...Array(256).fill(9)];
+
+const ANSWER = [
+  'v=0', 'o=- 1 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE 0',
+  'm=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'c=IN IP4 0.0.0.0', 'a=ice-ufrag:abcd',
+  `a=ice-pwd:${'w'.repeat(24)}`, `a=fingerprint:sha-256 ${Array(32).fill('0A').join(':')}`,
+  'a=setup:active', 'a=mid:0', 'a=sctp-port:5000', 'a=max-message-size:262144',
+  'a=candidate:1 1 UDP 2122252543 192.0.2.2 5000 typ host', '',
+].join('\r\n');
+
+/** Switched on and welcomed. @returns {Promise<Socket>} the broker's socket */
+async function welcomed() {
+  bridge.tell({ did: 'switch', on: true });
+  await until(() => sockets('broker').length === 1, 'the broker to be called', 5000);
+  const [broker] = sockets('broker');
+  broker.open();
+  assert.equal(broker.sent[0][0], 1, 'HELLO');
+  broker.receive(WELCOME);
+  assert.equal(view().state, 'waiting');
+  return broker;
+}
+
+/**
+ * A match whose egress socket exists and whose channel has been handed over.
+ * @param {Socket} broker
+ * @param {number} match
+ */
+function matched(broker, match) {
+  broker.receive(offer(match));
+  const order = orders[orders.length - 1];
+  assert.ok(order.do === 'peer' && order.sdp.includes('a=ice-ufrag:ufra'));
+  assert.deepEqual(order.stun, CONFIG.stun);
+  const channel = new Channel();
+  bridge.tell({ did: 'channel', m: order.m, channel: /** @type {any} */ (channel) });
+  bridge.tell({ did: 'described', m: order.m, sdp: ANSWER });
+  const answer = broker.sent[broker.sent.length - 1];
+  assert.equal(answer[0], 5, 'ANSWER');
+  assert.equal(answer[8], match);
+  broker.receive(release(match));
+  const egress = sockets('egress').pop();
+  assert.ok(egress);
+  return { m: order.m, channel, egress };
+}
+
+/** @param {Pipe} pipe */
+const sessionMessages = (pipe) => pipe.sent.filter(([kind]) => kind === 1).map((m) => [...m]);
+
+test('off, it fetches and opens nothing', async () => {
+  bridge.tell({ did: 'switch', on: false });
+  await new Promise((done) => setImmediate(done));
+  assert.deepEqual([fetched, Socket.all], [[], []]);
+});
+
+test('on, it fetches its configuration and the core, and waits at the broker', async () => {
+  await welcomed();
+  assert.deepEqual(fetched.sort(), ['slot.wasm', 'v1/widget']);
+});
+
+test('a match: attach goes first, early messages wait in order, then both ways', async () => {
+  const { channel, egress } = matched(await welcomed(), 1);
+  egress.open();
+  assert.deepEqual([...egress.sent[0]], [3, ...Array(141).fill(8), ...Array(256).fill(9)]);
+  egress.receive([1, 0x12, 1]);
+  egress.receive([1, 0x12, 2]);
+  assert.deepEqual(sessionMessages(channel), []);
+  channel.open();
+  assert.deepEqual(sessionMessages(channel), [[1, 0x12, 1], [1, 0x12, 2]]);
+  channel.receive([1, 0, 3]);
+  egress.receive([1, 0, 4]);
+  assert.deepEqual(sessionMessages(egress), [[1, 0, 3]]);
+  assert.deepEqual(sessionMessages(channel).pop(), [1, 0, 4]);
+  assert.deepEqual([view().state, view().now, view().total], ['carrying', 1, 1]);
+});
+
+test('cover and unknown kinds are dropped, and so is text', async () => {
+  const { channel, egress } = matched(await welcomed(), 1);
+  egress.open();
+  channel.open();
+  const before = egress.sent.length;
+  channel.receive([0, 1, 2]);
+  channel.receive([0x7f]);
+  channel.receive('text');
+  assert.equal(egress.sent.length, before);
+});
+
+test('an own close of either hop ends the other, and the peer connection', async () => {
+  const broker = await welcomed();
+  for (const side of /** @type {const} */ (['channel', 'egress'])) {
+    const match = matched(broker, side === 'channel' ? 1 : 2);
+    match.egress.open();
+    match.channel.open();
+    match[side].die();
+    assert.equal(match.channel.readyState, 'closed');
+    assert.equal(match.egress.readyState, 3);
+    assert.ok(orders.some((order) => order.do === 'close' && order.m === match.m));
+    assert.equal(view().state, 'waiting');
+  }
+});
+
+for (const towards of /** @type {const} */ (['channel', 'egress']))
+  test(`a queue over 1 MiB towards the ${towards} closes that path, with a farewell`, async () => {
+    const broker = await welcomed();
+    const full = matched(broker, 1);
+    const other = matched(broker, 2);
+    for (const match of [full, other]) {
+      match.egress.open();
+      match.channel.open();
+    }
+    const from = towards === 'channel' ? full.egress : full.channel;
+    full[towards].bufferedAmount = MIB - 1000;
+    from.receive([1, 0, ...Array(400).fill(1)]);
+    assert.equal(sessionMessages(full[towards]).length, 1);
+    full[towards].bufferedAmount = MIB + 1000;
+    from.receive([1, 0, ...Array(400).fill(1)]);
+    assert.equal(sessionMessages(full[towards]).length, 1);
+    assert.deepEqual([...full.channel.sent[full.channel.sent.length - 1]], [2, 3, 1]);
+    assert.equal(full.egress.readyState, 3);
+    full.channel.bufferedAmount = 0;
+    full.channel.onbufferedamountlow?.();
+    assert.equal(full.channel.readyState, 'closed');
+    assert.equal(other.channel.readyState, 'open');
+    assert.equal(view().now, 1);
+  });
+
+test('what waits for a hop to open is bounded', async () => {
+  const { channel, egress } = matched(await welcomed(), 1);
+  egress.open();
+  for (let i = 0; i < 3; i++) egress.receive([1, 0, ...Array(15000).fill(1)]);
+  assert.equal(egress.readyState, 3);
+  assert.equal(channel.readyState, 'closed');
+});
+
+test('a message over 16,000 bytes closes the path', async () => {
+  const { channel, egress } = matched(await welcomed(), 1);
+  egress.open();
+  channel.open();
+  channel.receive(Buffer.alloc(16001, 1));
+  assert.equal(egress.readyState, 3);
+});
+
+test('switched off, everything closes and nothing comes back', async () => {
+  const broker = await welcomed();
+  const { channel, egress } = matched(broker, 1);
+  egress.open();
+  channel.open();
+  bridge.tell({ did: 'switch', on: false });
+  assert.equal(view().state, 'off');
+  assert.deepEqual([broker.readyState, egress.readyState, channel.readyState], [3, 3, 'closed']);
+  const count = Socket.all.length;
+  for (const pipe of [broker, egress, channel]) pipe.onclose?.();
+  channel.receive([1, 0, 1]);
+  broker.receive(offer(2));
+  await new Promise((done) => setTimeout(done, 50));
+  assert.equal(Socket.all.length, count);
+  assert.equal(view().state, 'off');
+});
+
+test('switched on again, it carries again', async () => {
+  await welcomed();
+  bridge.tell({ did: 'switch', on: false });
+  bridge.tell({ did: 'switch', on: true });
+  await until(() => sockets('broker').length === 2, 'the broker to be called again', 5000);
+  const broker = sockets('broker')[1];
+  broker.open();
+  broker.receive(WELCOME);
+  const { channel, egress } = matched(broker, 1);
+  egress.open();
+  channel.open();
+  assert.equal(view().state, 'carrying');
+  assert.equal(fetched.length, 2);
+});
+
+test('a broker that breaks the rules, or is gone, is trouble and not the end', async () => {
+  const broker = await welcomed();
+  broker.receive([99, 1, 2, 3]);
+  assert.equal(broker.readyState, 3);
+  assert.equal(view().state, 'trouble');
+  await until(() => sockets('broker').length === 2, 'another try', 20000);
+});
+
+test('an operator whose files cannot be had is trouble', async () => {
+  globalThis.fetch = async () => { throw new Error('down'); };
+  bridge.tell({ did: 'switch', on: true });
+  await until(() => view().state === 'trouble', 'the trouble to show', 5000);
+});
+
+test('a peer connection that cannot be made is declined', async () => {
+  const broker = await welcomed();
+  broker.receive(offer(1));
+  const order = orders[orders.length - 1];
+  assert.ok(order.do === 'peer');
+  bridge.tell({ did: 'closed', m: order.m });
+  const last = broker.sent.filter(([type]) => type === 6).pop();
+  assert.ok(last);
+  assert.equal(last[8], 1);
+});
