@@ -36,7 +36,9 @@ struct fb_net {
     struct fb_resolver *resolver;
     struct fb_timer *sweep; /* liveness of WebSockets */
     struct fb_list conns;
-    struct fb_list sockets; /* all WebSockets, fb_ws.live */
+    struct fb_list sockets; /* WebSockets, fb_ws.live, except */
+    struct fb_list leaving; /* those that have sent everything and are to be closed */
+    struct fb_timer *farewell;
     struct fb_map *addresses;
     struct conn *adopting; /* the conn whose library half is being made */
     size_t connections, max_connections, max_per_address;
@@ -47,6 +49,8 @@ struct fb_net {
 /* Index in the table of protocols: which read buffer a connection gets. */
 enum { PROTOCOL_SMALL, PROTOCOL_PATH };
 extern const struct lws_protocols fb_net_protocols[];
+/* Our own pings (ws_sweep) instead of the library's, which take a paused reader for dead. */
+extern const lws_retry_bo_t fb_net_no_pings;
 
 /* conn_free: only for a conn that the library was never given; accepts NULL. */
 void conn_free(struct conn *conn);
@@ -86,6 +90,8 @@ int ws_writable(struct fb_ws *ws);
 void ws_peer_closes(struct fb_ws *ws, const uint8_t *data, size_t len);
 /* Every SWEEP_US: pings the silent, drops the dead. */
 void ws_sweep(struct fb_net *net);
+/* Closes net->leaving; user is the net. */
+void ws_farewell(void *user);
 #define SWEEP_US UINT64_C(5000000)
 
 /* wsclient.c: until the socket is open. */
@@ -97,7 +103,7 @@ void dial_failed(struct conn *conn, const char *text, size_t len);
 
 /* One WebSocket; ws.c, and wsclient.c before it is open. */
 struct fb_ws {
-    struct fb_list live; /* in net->sockets */
+    struct fb_list live; /* in net->sockets, net->leaving or none */
     struct conn *conn;   /* NULL: dialling has not come so far */
     const struct fb_ws_handler *handler; /* NULL: the user is done with it */
     void *user;

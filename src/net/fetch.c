@@ -1,6 +1,7 @@
 #include "net/fetch.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,7 @@ static int tls_trouble(struct fb_fetch *fetch, const char *host, char *why) {
 /* What curl says, in one line for a person and as one of our codes. */
 static int explain(struct fb_fetch *fetch, CURLcode code, long status, char why[WHY_MAX]) {
     char host[160];
+    long error = 0;
     host_of(fetch, host, sizeof host);
     switch (code) {
     case CURLE_OK:
@@ -102,9 +104,9 @@ static int explain(struct fb_fetch *fetch, CURLcode code, long status, char why[
         snprintf(why, WHY_MAX, "name %s not found", host);
         return FB_ERR_NOT_FOUND;
     case CURLE_COULDNT_CONNECT:
-        snprintf(why, WHY_MAX, "%s by %s",
-                 strstr(fetch->detail, "refused") != NULL ? "connection refused" : "no connection",
-                 host);
+        curl_easy_getinfo(fetch->easy, CURLINFO_OS_ERRNO, &error);
+        snprintf(why, WHY_MAX, "%s %s",
+                 error == ECONNREFUSED ? "connection refused by" : "cannot connect to", host);
         return FB_ERR_CLOSED;
     case CURLE_OPERATION_TIMEDOUT:
         snprintf(why, WHY_MAX, "no answer from %s in time", host);

@@ -8,6 +8,7 @@
 
 /* What a slow reader gets before it is cut off. */
 #define ANSWER_S 60
+#define DISCARD_MAX 1048576
 #define CHUNK 16000
 #define HEAD_CAP 4096
 
@@ -100,8 +101,9 @@ static void answer(struct fb_http_req *req, int status, const char *type,
 
 static void answer_error(struct fb_http_req *req, int status, const char *text,
                          const char *const *headers) {
-    /* The body of a refused request is not waited for. */
-    req->last = req->expected > req->len;
+    /* The body of a refused request is read and dropped, so that the other side sees the answer and
+     * no reset; a very long one is not. */
+    req->last = req->expected - req->len > DISCARD_MAX;
     answer(req, status, "text/plain; charset=utf-8", headers, NULL, (const uint8_t *)text,
            strlen(text));
 }
@@ -148,20 +150,34 @@ static bool announced(struct lws *wsi, size_t *out) {
     return *end == '\0' && text[0] >= '0' && text[0] <= '9';
 }
 
+/* The library has cut the query at its '&'. */
+static char *copy_query(struct lws *wsi) {
+    int len = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS), at = 0;
+    char *query = calloc(1, (size_t)(len > 0 ? len : 0) + 2);
+    for (int i = 0; query != NULL && at < len; i++) {
+        if (i > 0)
+            query[at++] = '&';
+        int part = lws_hdr_copy_fragment(wsi, query + at, len + 1 - at, WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (part < 0) {
+            query[i > 0 ? at - 1 : at] = '\0';
+            break;
+        }
+        at += part;
+    }
+    return query;
+}
+
 static struct fb_http_req *req_new(struct conn *conn) {
     struct fb_http_req *req = calloc(1, sizeof *req);
     if (req == NULL)
         return NULL;
     req->conn = conn;
     conn->req = req;
-    int len = lws_hdr_total_length(conn->wsi, WSI_TOKEN_HTTP_URI_ARGS);
-    req->query = calloc(1, (size_t)(len > 0 ? len : 0) + 1);
+    req->query = copy_query(conn->wsi);
     if (req->query == NULL) {
         req_free(req);
         return NULL;
     }
-    if (len > 0)
-        lws_hdr_copy(conn->wsi, req->query, len + 1, WSI_TOKEN_HTTP_URI_ARGS);
     return req;
 }
 
@@ -187,7 +203,7 @@ int http_begin(struct conn *conn, const char *path) {
     } else if (strcmp(as, "GET") == 0) {
         http_body_done(conn);
     } else if (!has_length) {
-        req->expected = 1;
+        req->expected = SIZE_MAX;
         answer_error(req, HTTP_STATUS_LENGTH_REQUIRED, "length required\n", NULL);
     } else if (req->expected > req->route->body_max) {
         answer_error(req, HTTP_STATUS_REQ_ENTITY_TOO_LARGE, "too long\n", NULL);
@@ -199,7 +215,7 @@ int http_begin(struct conn *conn, const char *path) {
 
 int http_body(struct conn *conn, const uint8_t *data, size_t len) {
     struct fb_http_req *req = conn->req;
-    if (req == NULL || req->answered)
+    if (req == NULL || req->answered || len == 0)
         return 0; /* refused; the rest is on its way */
     if (req->body == NULL || len > req->expected - req->len)
         return -1;
@@ -212,11 +228,13 @@ int http_body_done(struct conn *conn) {
     struct fb_http_req *req = conn->req;
     if (req == NULL)
         return -1;
+    /* Bytes behind the body while it is not answered: the library would call here for ever. Clients
+     * that send a second request before the first answer are not served. */
     if (req->asked)
-        return -1; /* more bytes behind a request that is still held: nobody pipelines here */
+        return -1;
+    req->asked = true;
     if (req->answered)
         return 0;
-    req->asked = true;
     lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
     req->route->handle(req->route->user, req);
     return 0;

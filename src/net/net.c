@@ -63,7 +63,6 @@ static void born(struct lws *wsi) {
     if (net == NULL || net->adopting == NULL)
         return;
     net->adopting->wsi = wsi;
-    lws_set_opaque_user_data(wsi, net->adopting);
     net->adopting = NULL;
 }
 
@@ -94,13 +93,18 @@ static int event(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
         born(wsi);
         return 0;
     }
+    /* Streams of one HTTP/2 connection have connections of their own in the library. Nobody is
+     * offered HTTP/2, but "Upgrade: h2c" may be asked for; HTTP_CONFIRM_UPGRADE, where it could be
+     * refused, must not be handled (CVE-2025-11677). */
     struct conn *conn = wsi == NULL ? NULL : conn_of(wsi);
+    if (conn == NULL && reason == LWS_CALLBACK_HTTP) {
+        conn = conn_of(lws_get_network_wsi(wsi));
+        if (conn != NULL)
+            conn_kill(conn);
+        return -1;
+    }
     if (conn == NULL)
         return 0;
-    /* Streams of one HTTP/2 connection have connections of their own in the library. Nobody is
-     * offered HTTP/2, but "Upgrade: h2c" may be asked for. */
-    if (conn->wsi != NULL && wsi != conn->wsi)
-        return -1;
     switch (reason) {
     case LWS_CALLBACK_HTTP: return http_begin(conn, in);
     case LWS_CALLBACK_HTTP_BODY: return http_body(conn, in, len);
@@ -132,6 +136,8 @@ const struct lws_protocols fb_net_protocols[] = {
     [PROTOCOL_PATH] = {.name = FB_WS_PATH, .callback = event, .rx_buffer_size = PATH_BUFFER},
     {0},
 };
+
+const lws_retry_bo_t fb_net_no_pings = {0};
 
 static void sweep(void *user) {
     struct fb_net *net = user;
@@ -169,13 +175,11 @@ static bool make_context(struct fb_net *net, size_t fds) {
     net->context = lws_create_context(&info);
     if (net->context == NULL)
         return false;
-    /* Our own pings (ws_sweep) instead of the library's, which take a paused reader for dead. */
-    static const lws_retry_bo_t no_pings = {0};
     struct lws_context_creation_info vhost = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .vhost_name = "client",
         .protocols = fb_net_protocols,
-        .retry_and_idle_policy = &no_pings,
+        .retry_and_idle_policy = &fb_net_no_pings,
         .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
                    (net->ca_file != NULL ? LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS : 0),
         .client_ssl_ca_filepath = net->ca_file,
@@ -201,12 +205,14 @@ struct fb_net *fb_net_new(const struct fb_net_config *config, char err[static FB
         net->max_connections = fds - SPARE_FDS;
     fb_list_init(&net->conns);
     fb_list_init(&net->sockets);
+    fb_list_init(&net->leaving);
     net->ca_file = config->ca_file == NULL ? NULL : strdup(config->ca_file);
     net->addresses = fb_map_new(fb_mem_default(), fb_rng_default(), 9);
     net->sweep = fb_timer_new(net->loop, sweep, net);
+    net->farewell = fb_timer_new(net->loop, ws_farewell, net);
     net->resolver = fb_resolver_new(net->loop, config->dns);
-    if (net->addresses == NULL || net->sweep == NULL || net->resolver == NULL ||
-        !make_context(net, fds)) {
+    if (net->addresses == NULL || net->sweep == NULL || net->farewell == NULL ||
+        net->resolver == NULL || !make_context(net, fds)) {
         fb_net_free(net);
         return NULL;
     }
@@ -232,6 +238,7 @@ void fb_net_free(struct fb_net *net) {
     FB_LIST_EACH(link, &net->conns)
         conn_free(FB_CONTAINER(link, struct conn, link));
     fb_timer_free(net->sweep);
+    fb_timer_free(net->farewell);
     fb_resolver_free(net->resolver);
     fb_map_free(net->addresses);
     free(net->ca_file);

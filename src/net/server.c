@@ -123,12 +123,11 @@ struct fb_server *fb_server_new(struct fb_net *net, const char *cert, const char
     fb_list_init(&server->listeners);
     /* The library never listens: accepting here gives exact errors, limits before any work, and no
      * spinning when descriptors run out. */
-    static const lws_retry_bo_t no_pings = {0};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .vhost_name = "server",
         .protocols = fb_net_protocols,
-        .retry_and_idle_policy = &no_pings,
+        .retry_and_idle_policy = &fb_net_no_pings,
         .options = server->tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
         .ssl_cert_filepath = cert,
         .ssl_private_key_filepath = key,
@@ -192,7 +191,13 @@ static void adopt(struct fb_server *server, int fd, const struct fb_addr *from) 
     int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     net->adopting = conn;
-    struct lws *wsi = lws_adopt_socket_vhost(server->vhost, fd);
+    lws_adopt_desc_t info = {
+        .vh = server->vhost,
+        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
+        .fd.sockfd = fd,
+        .opaque = conn,
+    };
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&info);
     net->adopting = NULL;
     if (wsi == NULL)
         server_uncount(conn);

@@ -54,7 +54,8 @@ int fb_server_add_http(struct fb_server *server, const struct fb_http_route *rou
 
 /*
  * One WebSocket endpoint. accept is called when the handshake is done and puts the handler's user
- * pointer in *user; false: refused (it may have called nothing on ws; the socket closes with 1013).
+ * pointer in *user; false: refused (it may have called nothing on ws; the socket closes with
+ * FB_WS_TRY_LATER).
  */
 struct fb_ws_route {
     const char *path; /* exact */

@@ -108,7 +108,7 @@ int ws_accepted(struct conn *conn) {
     ws_opened(ws);
     if (!route->accept(route->ctx, ws, &ws->user)) {
         ws->handler = NULL;
-        fb_ws_close(ws, 1013, "try again later");
+        fb_ws_close(ws, FB_WS_TRY_LATER, "try again later");
     }
     return 0;
 }
@@ -179,6 +179,31 @@ static int flush(struct fb_ws *ws) {
     return 0;
 }
 
+/*
+ * The documented way to close with a reason, lws_close_reason and then -1 from the callback, sends
+ * nothing in debug builds of the library (Debian 12 has one): they close a second time at once "to
+ * confirm close has no problem being called again". So sockets that have said everything are closed
+ * from a timer, where one call does it.
+ */
+static void leave(struct fb_ws *ws) {
+    struct fb_net *net = ws->conn->net;
+    fb_list_remove(&ws->live);
+    fb_list_push(&net->leaving, &ws->live);
+    fb_timer_set(net->farewell, fb_now_us());
+}
+
+void ws_farewell(void *user) {
+    struct fb_net *net = user;
+    while (!fb_list_empty(&net->leaving)) {
+        struct fb_ws *ws = FB_CONTAINER(net->leaving.next, struct fb_ws, live);
+        struct lws *wsi = ws->conn->wsi;
+        fb_list_remove(&ws->live);
+        lws_close_reason(wsi, (enum lws_close_status)ws->code, (unsigned char *)ws->reason,
+                         ws->reason == NULL ? 0 : strlen(ws->reason));
+        lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    }
+}
+
 int ws_writable(struct fb_ws *ws) {
     struct lws *wsi = ws->conn->wsi;
     if (ws->ping_due) {
@@ -193,10 +218,8 @@ int ws_writable(struct fb_ws *ws) {
     if (!fb_list_empty(&ws->out))
         return 0;
     if (ws->closing) {
-        const char *reason = ws->reason != NULL ? ws->reason : "";
-        lws_close_reason(wsi, (enum lws_close_status)ws->code, (unsigned char *)(uintptr_t)reason,
-                         strlen(reason));
-        return -1;
+        leave(ws);
+        return 0;
     }
     if (had && ws->handler != NULL && ws->handler->drained != NULL)
         ws->handler->drained(ws->user, ws);

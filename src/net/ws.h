@@ -72,8 +72,12 @@ size_t fb_ws_buffered(const struct fb_ws *ws);
 /* Stops and restarts reading; the peer then feels TCP's window. */
 void fb_ws_pause(struct fb_ws *ws);
 void fb_ws_resume(struct fb_ws *ws);
-/* Sends what is queued (for 5 s at most), then closes with code and reason (at most 123 bytes,
- * may be NULL). The pointer is dead. */
+/*
+ * Sends what is queued (for 5 s at most), then closes with code and reason (at most 123 bytes,
+ * may be NULL). The pointer is dead. Codes of our own are 4000 to 4999: the library shows the
+ * other side 1002 for the standard's 1012 to 1014.
+ */
+#define FB_WS_TRY_LATER 4013
 void fb_ws_close(struct fb_ws *ws, int code, const char *reason);
 /* The other end of the TCP connection; clients: what was connected to. */
 const struct fb_addr *fb_ws_remote(const struct fb_ws *ws);

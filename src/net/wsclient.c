@@ -1,4 +1,5 @@
 /* The client's side of a WebSocket until it is open: URL, names, one address after the other. */
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,7 @@ static bool attempt(struct dial *dial, const struct fb_addr *addr) {
         .ietf_version_or_minus_one = -1,
         .ssl_connection = dial->tls ? LCCSCF_USE_SSL : 0,
         .alpn = "http/1.1",
+        .retry_and_idle_policy = &fb_net_no_pings,
         .opaque_user_data = conn,
     };
     struct lws *wsi = lws_client_connect_via_info(&info);
@@ -131,7 +133,7 @@ static void timer_fired(void *user) {
     struct dial *dial = user;
     struct conn *conn = dial->ws->conn;
     if (conn != NULL) {
-        snprintf(dial->why, sizeof dial->why, "no answer from %s in time", dial->host);
+        snprintf(dial->why, sizeof dial->why, "no answer from %.180s in time", dial->host);
         detach(dial);
         conn_kill(conn);
     }
@@ -156,7 +158,7 @@ static void resolved(void *user, int err, const struct fb_addr *addrs, size_t co
     struct dial *dial = user;
     dial->lookup = NULL;
     if (err != 0) {
-        snprintf(dial->why, sizeof dial->why, "name %s: %s", dial->host, fb_strerror(err));
+        snprintf(dial->why, sizeof dial->why, "name %.180s: %s", dial->host, fb_strerror(err));
         give_up(dial);
         return;
     }
@@ -177,35 +179,35 @@ int dial_opened(struct conn *conn) {
     return 0;
 }
 
-/* The library's English, matched against both versions that we build with. */
-static void explain(struct dial *dial, const char *text) {
-    static const struct {
-        const char *seen, *say;
-    } known[] = {
-        {"X509_V_ERR = 62", "certificate of %s does not match its name"},
-        {"X509_V_ERR = 10", "certificate of %s has expired"},
-        {"X509_V_ERR", "certificate of %s is not signed by a trusted authority"},
-        {"hostname mismatch", "certificate of %s does not match its name"},
-        {"has expired", "certificate of %s has expired"},
-        {"certificate verify failed", "certificate of %s is not signed by a trusted authority"},
-        {"ssl", "no TLS with %s"},
-        {"tls", "no TLS with %s"},
-        {"Timed out", "no answer from %s in time"},
-        {"HS:", "%s does not speak our protocol"},
-        {"ws upgrade", "%s does not speak our protocol"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcasestr(text, known[i].seen) == NULL)
-            continue;
-        char format[80];
-        snprintf(format, sizeof format, "%s", known[i].say);
-        char *at = strstr(format, "%s");
-        snprintf(dial->why, sizeof dial->why, "%.*s%s%s", (int)(at - format), format, dial->host,
-                 at + 2);
-        return;
+/* The certificate's fault, or NULL. */
+static const char *certificate_fault(struct lws *wsi) {
+    SSL *ssl = wsi == NULL ? NULL : lws_get_ssl(wsi);
+    if (ssl == NULL)
+        return NULL;
+    switch (SSL_get_verify_result(ssl)) {
+    case X509_V_OK: return NULL;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return "does not match its name";
+    case X509_V_ERR_CERT_HAS_EXPIRED: return "has expired";
+    case X509_V_ERR_CERT_NOT_YET_VALID: return "is not valid yet";
+    default: return "is not signed by a trusted authority";
     }
-    snprintf(dial->why, sizeof dial->why, "cannot connect to %s port %u", dial->host,
-             (unsigned)dial->port);
+}
+
+/* text: the library's English, in which only the stage is of use. */
+static void explain(struct dial *dial, struct lws *wsi, const char *text) {
+    const char *fault = certificate_fault(wsi);
+    if (fault != NULL)
+        snprintf(dial->why, sizeof dial->why, "certificate of %.180s %s", dial->host, fault);
+    else if (strcasestr(text, "ssl") != NULL || strcasestr(text, "tls") != NULL)
+        snprintf(dial->why, sizeof dial->why, "no TLS with %.180s", dial->host);
+    else if (strcasestr(text, "timed out") != NULL)
+        snprintf(dial->why, sizeof dial->why, "no answer from %.180s in time", dial->host);
+    else if (strstr(text, "HS:") != NULL || strcasestr(text, "upgrade") != NULL)
+        snprintf(dial->why, sizeof dial->why, "%.180s has no such WebSocket", dial->host);
+    else
+        snprintf(dial->why, sizeof dial->why, "cannot connect to %.180s port %u", dial->host,
+                 (unsigned)dial->port);
 }
 
 void dial_failed(struct conn *conn, const char *text, size_t len) {
@@ -218,7 +220,7 @@ void dial_failed(struct conn *conn, const char *text, size_t len) {
     }
     char line[256];
     snprintf(line, sizeof line, "%.*s", text == NULL ? 0 : (int)len, text == NULL ? "" : text);
-    explain(ws->dial, line);
+    explain(ws->dial, conn->wsi, line);
     struct dial *dial = ws->dial;
     detach(dial);
     /* The library is in the middle of this connection: go on from the loop. */
@@ -243,7 +245,7 @@ struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url, const struct fb
         ws_abandon(ws);
         return NULL;
     }
-    snprintf(dial->why, sizeof dial->why, "cannot connect to %s", dial->host);
+    snprintf(dial->why, sizeof dial->why, "cannot connect to %.180s", dial->host);
     dial->deadline_us = fb_now_us() + timeout_us;
     dial->timer = fb_timer_new(net->loop, timer_fired, dial);
     if (dial->timer != NULL)
