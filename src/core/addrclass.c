@@ -48,7 +48,7 @@ static const struct block ipv4[] = {
 
 /*
  * https://www.iana.org/assignments/iana-ipv6-special-registry, all of it but the two blocks that
- * fb_addr_special() judges by the IPv4 address inside, and the deprecated or local blocks beside it.
+ * fb_addr_special() judges by the IPv4 address inside, and deprecated blocks that once were in it.
  */
 static const struct block ipv6[] = {
     {{[15] = 1}, 128, "loopback (RFC 4291)"},

@@ -83,7 +83,7 @@ struct fb_match_request {
 /* 0, FB_ERR_NOMEM, FB_ERR_LIMIT. */
 int fb_match_request(struct fb_match *match, const struct fb_match_request *request, void *ctx,
                      uint64_t now_ms, uint64_t *id);
-/* The client went away. Its volunteer, if it has one, is told. No action for the request follows. */
+/* The client went away: its volunteer, if any, is told; no action for the request follows. */
 void fb_match_cancel(struct fb_match *match, uint64_t request, uint64_t now_ms);
 
 /* ---- Time and actions ---- */

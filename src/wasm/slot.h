@@ -3,19 +3,20 @@
  * in a browser. No imports, no logic; fixed memory. Little-endian, as wasm is.
  *
  * Bytes go in through the buffer at fb_in() (FB_WASM_IN bytes) and come out at fb_out(); text is
- * not NUL-terminated, its length is passed along. Times are milliseconds as doubles (performance.now()
- * or Date.now(); never going back), Infinity for "never". m is a match's number; bools are 0 and 1.
+ * not NUL-terminated, its length is passed along. Times are milliseconds as doubles (of
+ * performance.now(), which never goes back), Infinity for "never". m is a match's number; bools are
+ * 0 and 1.
  * After each call of an event or command, call fb_poll() until it returns 0.
  *
- *   fb_boot(kind, nat, capacity, local, egress_count): at fb_in() 32 random bytes, then 32 bytes for
- *     each egress's id. 1: done, once only; 0: bad arguments.
+ *   fb_boot(kind, nat, capacity, local, egress_count): at fb_in() 32 random bytes, then 32 bytes
+ *     for each egress's id. 1: done, once only; 0: bad arguments.
  *   fb_poll(): 0, or an action's type; then at fb_out(), as u32: [0] type, [1] m, [2] egress index,
  *     [3] length of the bytes that start at offset 16. For PEER_CREATE they are the offer's SDP.
  *   fb_peer_described(m, len, now): at fb_in() the answer's SDP, all candidates in it. 1: taken;
  *     0: it does not parse; the match is then over.
- *   fb_look(): at fb_out(), as f64: [0] state, [1] welcomed, [2] retry time, [3] capacity, [4] people
- *     now, [5] people in all, [6] bytes up, [7] bytes down, [8] last close (enum fb_farewell),
- *     [9] country as first byte * 256 + second, 0 when unknown.
+ *   fb_look(): at fb_out(), as f64: [0] state, [1] welcomed, [2] retry time, [3] capacity,
+ *     [4] people now, [5] people in all, [6] bytes up, [7] bytes down, [8] last close (enum
+ *     fb_farewell), [9] country as first byte * 256 + second, 0 when unknown.
  *   The rest as in core/slot.h, without `fb_slot_`.
  */
 #ifndef FB_WASM_SLOT_H

@@ -1,0 +1,200 @@
+#include "wasm/slot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/slot.h"
+#include "wasm/include/string.h"
+
+static uint8_t in[FB_WASM_IN];
+static union {
+    uint8_t bytes[FB_WASM_OUT];
+    uint32_t words[4];
+    double numbers[10];
+} out;
+static struct fb_slot *slot;
+
+/* The slot takes all its memory at birth and there is one slot: an arena that only grows will do.
+ * wasm memory starts out as zeros. */
+static struct {
+    _Alignas(16) uint8_t bytes[128 * 1024];
+    size_t used;
+} arena;
+
+static void *arena_alloc(void *ctx, size_t len) {
+    size_t rounded = (len + 15) & ~(size_t)15;
+    if (rounded < len || rounded > sizeof arena.bytes - arena.used)
+        return NULL;
+    void *at = arena.bytes + arena.used;
+    arena.used += rounded;
+    return at;
+}
+
+static void arena_free(void *ctx, void *ptr) {
+}
+
+static const struct fb_mem mem = {arena_alloc, arena_free, NULL};
+
+/* SplitMix64 over the browser's randomness: it serves the jitter of waits, nothing secret. */
+static uint64_t seed;
+
+static void fill(void *ctx, uint8_t *to, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        uint64_t z = seed += 0x9e3779b97f4a7c15;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        to[i] = (uint8_t)(z >> 56 ^ z >> 24);
+    }
+}
+
+static const struct fb_rng rng = {fill, NULL};
+
+uint8_t *fb_in(void) {
+    return in;
+}
+
+uint8_t *fb_out(void) {
+    return out.bytes;
+}
+
+/* NaN and what lies outside become the nearest end. */
+static uint64_t from_double(double value) {
+    if (!(value > 0))
+        return 0;
+    return value < 9007199254740992.0 ? (uint64_t)value : FB_SLOT_NEVER;
+}
+
+static double to_double(uint64_t value) {
+    return value == FB_SLOT_NEVER ? __builtin_inf() : (double)value;
+}
+
+int fb_boot(int kind, int nat, int capacity, int local, int egress_count) {
+    static struct fb_slot_config config;
+    if (slot != NULL || kind < 0 || kind >= FB_VOLUNTEER_KIND_COUNT || nat < 0 ||
+        nat >= FB_NAT_COUNT || capacity < 0 || capacity > 65535 || egress_count < 0 ||
+        egress_count > FB_SLOT_EGRESS_MAX)
+        return 0;
+    memcpy(&seed, in, sizeof seed);
+    config.kind = (enum fb_volunteer_kind)kind;
+    config.nat = (enum fb_nat)nat;
+    config.capacity = (uint16_t)capacity;
+    config.local = local != 0;
+    config.egress_count = (size_t)egress_count;
+    memcpy(config.egress, in + 32, (size_t)egress_count * FB_EGRESS_ID_LEN);
+    slot = fb_slot_new(&mem, &rng, &config);
+    return slot != NULL;
+}
+
+void fb_switch(int on, double now) {
+    fb_slot_switch(slot, on != 0, from_double(now));
+}
+
+void fb_set_capacity(int capacity, double now) {
+    fb_slot_set_capacity(slot, (uint16_t)(capacity & UINT16_MAX), from_double(now));
+}
+
+void fb_set_nat(int nat) {
+    fb_slot_set_nat(slot, (enum fb_nat)nat);
+}
+
+void fb_broker_open(double now) {
+    fb_slot_broker_open(slot, from_double(now));
+}
+
+void fb_broker_closed(double now) {
+    fb_slot_broker_closed(slot, from_double(now));
+}
+
+/* Longer than the buffer: the empty message, which is malformed as well. */
+static size_t in_len(int len) {
+    return len < 0 || len > FB_WASM_IN ? 0 : (size_t)len;
+}
+
+void fb_broker_message(int len, double now) {
+    fb_slot_broker_message(slot, in, in_len(len), from_double(now));
+}
+
+int fb_peer_described(uint32_t m, int len, double now) {
+    struct fb_desc desc;
+    if (fb_desc_from_sdp(&desc, (const char *)in, in_len(len)) == 0) {
+        fb_slot_peer_described(slot, m, &desc, from_double(now));
+        return 1;
+    }
+    /* An empty description is not valid: the slot ends the match, and closes the peer. */
+    fb_slot_peer_described(slot, m, &desc, from_double(now));
+    return 0;
+}
+
+void fb_peer_open(uint32_t m, double now) {
+    fb_slot_peer_open(slot, m, from_double(now));
+}
+
+void fb_peer_closed(uint32_t m, double now) {
+    fb_slot_peer_closed(slot, m, from_double(now));
+}
+
+void fb_egress_open(uint32_t m, double now) {
+    fb_slot_egress_open(slot, m, from_double(now));
+}
+
+void fb_egress_closed(uint32_t m, double now) {
+    fb_slot_egress_closed(slot, m, from_double(now));
+}
+
+void fb_tick(double now) {
+    fb_slot_tick(slot, from_double(now));
+}
+
+double fb_deadline(void) {
+    return to_double(fb_slot_deadline(slot));
+}
+
+int fb_relay(uint32_t m, int from_client, int first_byte, uint32_t len, double queued, double now) {
+    uint64_t bytes = from_double(queued);
+    return (int)fb_slot_relay(slot, m, from_client != 0, (uint8_t)first_byte, len,
+                              bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes, from_double(now));
+}
+
+void fb_hop(uint32_t m, int from_client, int len, double now) {
+    fb_slot_hop(slot, m, from_client != 0, in, in_len(len), from_double(now));
+}
+
+void fb_drained(uint32_t m, int to_client, double queued, double now) {
+    uint64_t bytes = from_double(queued);
+    fb_slot_drained(slot, m, to_client != 0, bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes,
+                    from_double(now));
+}
+
+int fb_poll(void) {
+    struct fb_slot_action action;
+    size_t len = 0;
+    if (!fb_slot_poll(slot, &action))
+        return 0;
+    if (action.desc != NULL) {
+        int text_len = fb_desc_to_sdp(action.desc, (char *)out.bytes + 16, FB_WASM_OUT - 16);
+        len = text_len > 0 ? (size_t)text_len : 0;
+    } else if (action.len > 0) {
+        len = action.len;
+        memcpy(out.bytes + 16, action.bytes, len);
+    }
+    out.words[0] = action.type;
+    out.words[1] = action.m;
+    out.words[2] = action.egress;
+    out.words[3] = len;
+    return (int)action.type;
+}
+
+void fb_look(void) {
+    struct fb_slot_view view;
+    fb_slot_view(slot, &view);
+    out.numbers[0] = view.state;
+    out.numbers[1] = view.broker;
+    out.numbers[2] = to_double(view.retry_ms);
+    out.numbers[3] = view.capacity;
+    out.numbers[4] = view.people_now;
+    out.numbers[5] = (double)view.people_total;
+    out.numbers[6] = (double)view.bytes_up;
+    out.numbers[7] = (double)view.bytes_down;
+    out.numbers[8] = view.last_close;
+    out.numbers[9] = (uint8_t)view.country[0] * 256 + (uint8_t)view.country[1];
+}
