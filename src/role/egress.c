@@ -39,7 +39,7 @@ void fb_egress_arm(struct fb_egress *egress) {
         due = earlier(due, FB_CONTAINER(egress->waiting.next, struct egress_path, link)->since_us +
                                FB_EGRESS_ATTACH_WAIT_US);
     if (!fb_list_empty(&egress->ends))
-        due = earlier(due, fb_now_us() + FB_EGRESS_LINGER_US);
+        due = earlier(due, fb_pipe_oldest_end(&egress->ends) + FB_EGRESS_LINGER_US + 1);
     fb_timer_set(egress->tick, due);
 }
 
@@ -62,7 +62,7 @@ static void tick(void *user) {
             break; /* those behind it came later */
         fb_egress_path_close(path, FB_FAREWELL_TIMEOUT, "no ticket came");
     }
-    fb_egress_cut_ends(egress, now - FB_EGRESS_LINGER_US);
+    fb_pipe_cut_ends(&egress->ends, now - FB_EGRESS_LINGER_US);
     if (egress->has_broker && egress->load_due_us <= now)
         send_load(egress, now);
     fb_egress_arm(egress);
@@ -156,7 +156,7 @@ void fb_egress_stop(struct fb_egress *egress) {
     FB_LIST_EACH (it, &egress->sessions) /* those that lacked the memory for a farewell */
         fb_egress_session_end(FB_CONTAINER(it, struct egress_session, link), FB_CLOSE_SHUTDOWN,
                               false);
-    fb_egress_cut_ends(egress, FB_NEVER);
+    fb_pipe_cut_ends(&egress->ends, FB_NEVER);
     fb_timer_set(egress->tick, FB_NEVER);
     egress->has_broker = false;
 }

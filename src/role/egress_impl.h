@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "role/dial.h"
 #include "role/egress.h"
+#include "role/pipe.h"
 
 #define FB_EGRESS_SCRATCH 65536           /* read from an origin at once, at most */
 #define FB_EGRESS_ATTACH_WAIT_US 10000000 /* from accept to the first message */
@@ -48,9 +49,6 @@ struct egress_path {
 
 enum egress_stream_state { STREAM_HEAD, STREAM_DIALING, STREAM_OPEN, STREAM_FAILED };
 
-struct egress_write; /* bytes on their way to an origin */
-struct egress_end;   /* a connection's orderly end */
-
 struct egress_stream {
     struct fb_list link;        /* session->streams */
     struct fb_list paused_link; /* egress->paused, or in no list */
@@ -58,13 +56,9 @@ struct egress_stream {
     uint64_t id;
     enum egress_stream_state state;
     struct fb_dial *dial;
-    uv_tcp_t *tcp;
-    uint8_t status; /* enum fb_dest_status */
+    struct fb_pipe pipe; /* STREAM_OPEN */
+    uint8_t status;      /* enum fb_dest_status */
     bool status_due;
-    bool reading, origin_done; /* from the origin */
-    bool shut, deaf;           /* to the origin: finished; it takes nothing more */
-    struct egress_write *writing;
-    struct egress_end *end;
     size_t head_len;
     uint8_t head[FB_DEST_MAX];
 };
@@ -125,8 +119,6 @@ struct egress_stream *fb_egress_stream_find(struct egress_session *session, uint
 /* Closes towards the origin and frees; nothing is said to the session. gently: what was written
  * still goes out, within FB_EGRESS_LINGER_US. */
 void fb_egress_stream_free(struct egress_stream *st, bool gently);
-/* Cuts off connections that have been ending since before this time. */
-void fb_egress_cut_ends(struct fb_egress *egress, uint64_t before_us);
 /* Starts reading from origins again where the total of held bytes had stopped it. */
 void fb_egress_resume_paused(struct fb_egress *egress);
 
