@@ -1,32 +1,25 @@
 /*
  * The native peer of measurements, by itself: describes itself as SDP on standard output, reads the
- * other side's from standard input (each ends with a line "."), and sends, counts or returns
- * messages. What it measured is the last line of its output, as JSON.
+ * other side's from standard input (each ends with a line "."), and sends or counts messages (load.h)
+ * until the time is over or the other side closes. What it measured is the last line of its output.
  *
- *     rtc_peer offer|answer source|sink|echo SECONDS BYTES
- *
- * source sends messages of BYTES bytes for SECONDS; sink counts for SECONDS from the first message
- * on; echo returns what comes until the other side closes.
+ *     rtc_peer offer|answer source|sink SECONDS BYTES [WINDOW]
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "load.h"
 #include "rtc/peer.h"
-
-enum work { WORK_SOURCE, WORK_SINK, WORK_ECHO };
 
 struct program {
     uv_loop_t loop;
     uv_timer_t timer;
     struct fb_rtc *rtc;
     struct fb_peer *peer;
-    enum work work;
+    struct load load;
     bool offerer;
-    double seconds;
-    size_t size;
-    uint64_t bytes, messages, first_ns, last_ns, described_ns, open_ns;
     int status;
 };
 
@@ -43,12 +36,10 @@ static void on_time(uv_timer_t *timer) {
 }
 
 static void fill(struct program *program) {
-    static uint8_t message[FB_PEER_MESSAGE_MAX];
-    while (fb_peer_send(program->peer, message, program->size) == 0) {
-        program->bytes += program->size;
-        program->messages++;
-    }
-    program->last_ns = uv_hrtime();
+    struct load *load = &program->load;
+    while (load_may_send(load) &&
+           fb_peer_send(program->peer, load_message(load), load->size) == 0)
+        load_sent(load);
 }
 
 /* Reads lines up to "." into one text. */
@@ -72,7 +63,6 @@ static void take_remote(struct program *program) {
         fprintf(stderr, "rtc_peer: the other side's description: %s\n", fb_strerror(err));
         exit(1);
     }
-    program->described_ns = uv_hrtime();
 }
 
 static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
@@ -86,35 +76,27 @@ static void on_described(void *user, struct fb_peer *peer, const struct fb_desc 
         take_remote(program);
 }
 
+/* Through a relay, the other end begins when it hears that this one is there. */
 static void on_open(void *user, struct fb_peer *peer) {
     struct program *program = user;
-    program->open_ns = uv_hrtime();
-    if (program->work != WORK_SOURCE)
-        return;
-    program->first_ns = uv_hrtime();
-    uv_timer_start(&program->timer, on_time, (uint64_t)(program->seconds * 1000), 0);
+    uint8_t ack[LOAD_ACK_LEN];
+    if (program->load.window != 0 && !program->load.source)
+        fb_peer_send(peer, load_ack(&program->load, ack), sizeof ack);
     fill(program);
 }
 
 static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
     struct program *program = user;
-    if (program->work == WORK_SOURCE)
-        return;
-    if (program->messages++ == 0) {
-        program->first_ns = uv_hrtime();
-        if (program->work == WORK_SINK)
-            uv_timer_start(&program->timer, on_time, (uint64_t)(program->seconds * 1000), 0);
-    }
-    program->bytes += len;
-    program->last_ns = uv_hrtime();
-    if (program->work == WORK_ECHO)
-        fb_peer_send(peer, data, len);
+    uint8_t ack[LOAD_ACK_LEN];
+    if (program->load.received == 0 && !program->load.source)
+        uv_timer_start(&program->timer, on_time, load_ms(&program->load), 0);
+    if (load_received(&program->load, data, len, ack))
+        fb_peer_send(peer, ack, sizeof ack);
+    fill(program);
 }
 
 static void on_writable(void *user, struct fb_peer *peer) {
-    struct program *program = user;
-    if (program->work == WORK_SOURCE)
-        fill(program);
+    fill(user);
 }
 
 static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
@@ -127,41 +109,18 @@ static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reas
     stop(program);
 }
 
-static void report(const struct program *program) {
-    double seconds = (double)(program->last_ns - program->first_ns) / 1e9;
-    printf("{\"messages\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"mbits\": %.1f, "
-           "\"open_ms\": %.1f}\n",
-           (unsigned long long)program->messages, (unsigned long long)program->bytes, seconds,
-           seconds > 0 ? (double)program->bytes * 8e-6 / seconds : 0.0,
-           (double)(program->open_ns - program->described_ns) / 1e6);
-}
-
-static bool parse(struct program *program, int argc, char **argv) {
-    static const char *const works[] = {"source", "sink", "echo"};
-    if (argc != 5)
-        return false;
-    program->offerer = strcmp(argv[1], "offer") == 0;
-    if (!program->offerer && strcmp(argv[1], "answer") != 0)
-        return false;
-    size_t i = 0;
-    while (i < 3 && strcmp(argv[2], works[i]) != 0)
-        i++;
-    program->work = (enum work)i;
-    program->seconds = strtod(argv[3], NULL);
-    program->size = strtoul(argv[4], NULL, 10);
-    return i < 3 && program->size > 0 && program->size <= FB_PEER_MESSAGE_MAX;
-}
-
 int main(int argc, char **argv) {
     static const struct fb_peer_handler handler = {on_described, NULL,        on_open,
                                                    on_message,   on_writable, on_closed};
     static struct program program;
-    if (!parse(&program, argc, argv)) {
-        fprintf(stderr, "usage: rtc_peer offer|answer source|sink|echo SECONDS BYTES\n");
+    program.offerer = argc > 1 && strcmp(argv[1], "offer") == 0;
+    if (argc < 2 || (!program.offerer && strcmp(argv[1], "answer") != 0) ||
+        !load_parse(&program.load, argc - 2, argv + 2)) {
+        fprintf(stderr, "usage: rtc_peer offer|answer source|sink SECONDS BYTES [WINDOW]\n");
         return 2;
     }
-    struct fb_peer_config config = {.offerer = program.offerer, .local = true,
-                                    .handler = &handler, .user = &program};
+    struct fb_peer_config config = {
+        .offerer = program.offerer, .local = true, .handler = &handler, .user = &program};
     uv_loop_init(&program.loop);
     uv_timer_init(&program.loop, &program.timer);
     program.timer.data = &program;
@@ -172,6 +131,6 @@ int main(int argc, char **argv) {
         take_remote(&program);
     uv_run(&program.loop, UV_RUN_DEFAULT);
     uv_loop_close(&program.loop);
-    report(&program);
+    load_report(&program.load);
     return program.status;
 }

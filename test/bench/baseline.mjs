@@ -1,0 +1,149 @@
+// @ts-check
+/**
+ * What the widget is measured against, with the same native ends: the simplest relay page, and a bare
+ * data channel.
+ */
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const built = fileURLToPath(new URL('../../build/bench/test/bench/', import.meta.url));
+
+const MESSAGE = 16000;
+const WARM_MS = 700; // as LOAD_WARM_NS of load.h
+const DEADLINE_MS = 30000;
+
+/** @typedef {'down' | 'up'} Direction */
+/** @typedef {{ mbits: number, bytes: number, seconds: number, cpu: number }} Load */
+
+/** One of the native ends: lines out, a description in, and a report as its last line. */
+class Native {
+  /** @param {string} name @param {(string | number)[]} args */
+  constructor(name, ...args) {
+    this.name = name;
+    this.output = '';
+    /** @type {(() => void) | undefined} */ this.heard = undefined;
+    this.child = spawn(`${built}${name}`, args.map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child.stdout.on('data', (data) => {
+      this.output += data;
+      this.heard?.();
+    });
+    this.ended = new Promise((done) => this.child.on('close', done));
+    this.timer = setTimeout(() => this.child.kill('SIGKILL'), DEADLINE_MS);
+    this.ended.then(() => clearTimeout(this.timer));
+  }
+
+  /** @param {RegExp} pattern @returns {Promise<RegExpMatchArray>} */
+  says(pattern) {
+    return new Promise((resolve, reject) => {
+      this.heard = () => {
+        const match = this.output.match(pattern);
+        if (match) resolve(match);
+      };
+      this.ended.then(() => reject(new Error(`${this.name} ended; it said: ${this.output}`)));
+      this.heard();
+    });
+  }
+
+  /** @returns {Promise<Load>} */
+  async report() {
+    await this.ended;
+    const line = this.output.trimEnd().split('\n').pop() ?? '';
+    if (!line.startsWith('{')) throw new Error(`${this.name} measured nothing: ${this.output}`);
+    return JSON.parse(line);
+  }
+}
+
+/** Pages of this directory, on loopback. */
+export class Pages {
+  static async start() {
+    const server = createServer((request, response) => {
+      const name = (request.url ?? '').slice(1);
+      if (!/^(bare|relay)\.html$/.test(name)) return response.writeHead(404).end();
+      response.writeHead(200, { 'content-type': 'text/html' }).end(readFileSync(here + name));
+    });
+    await new Promise((done) => server.listen(0, '127.0.0.1', () => done(undefined)));
+    return new Pages(server);
+  }
+
+  /** @param {import('node:http').Server} server */
+  constructor(server) {
+    this.server = server;
+    const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+    this.url = `http://127.0.0.1:${address.port}`;
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+/** @param {Native} peer the offer that it makes */
+async function offer(peer) {
+  const [, sdp] = await peer.says(/^(v=0[^]*?)^\.$/m);
+  return sdp;
+}
+
+/**
+ * @param {any} browser
+ * @param {string} url
+ * @param {(page: any) => Promise<Load & { other?: Load }>} act
+ */
+async function onPage(browser, url, act) {
+  const page = await browser.newPage();
+  try {
+    await page.goto(url);
+    return await act(page);
+  } finally {
+    await page.context().close();
+  }
+}
+
+/**
+ * The simplest relay: what the receiving end counted, and the other end's own report.
+ * @param {any} browser
+ * @param {Pages} pages
+ * @param {Direction} direction
+ * @param {number} seconds
+ * @param {number} window
+ */
+export function relayRun(browser, pages, direction, seconds, window) {
+  return onPage(browser, `${pages.url}/relay.html`, async (page) => {
+    const down = direction === 'down';
+    const egress = new Native('ws_peer', down ? 'source' : 'sink', seconds, MESSAGE, window);
+    const client = new Native('rtc_peer', 'offer', down ? 'sink' : 'source', seconds, MESSAGE, window);
+    const [, port] = await egress.says(/^listening (\d+)$/m);
+    const answer = await page.evaluate(`relay(${JSON.stringify(await offer(client))},
+      'ws://127.0.0.1:${port}/relay')`);
+    client.child.stdin.end(`${answer}.\n`);
+    const [atClient, atEgress] = [await client.report(), await egress.report()];
+    return { ...(down ? atClient : atEgress), other: down ? atEgress : atClient };
+  });
+}
+
+/**
+ * A data channel between the native peer and a page that only counts, or only sends.
+ * @param {any} browser
+ * @param {Pages} pages
+ * @param {Direction} direction
+ * @param {number} seconds
+ */
+export function bareRun(browser, pages, direction, seconds) {
+  return onPage(browser, `${pages.url}/bare.html`, async (page) => {
+    const down = direction === 'down';
+    const peer = new Native('rtc_peer', 'offer', down ? 'source' : 'sink', seconds, MESSAGE);
+    const answer = await page.evaluate(`bare(${JSON.stringify(await offer(peer))})`);
+    peer.child.stdin.end(`${answer}.\n`);
+    if (!down) {
+      page.evaluate('send()').catch(() => {}); // ends with the channel
+      return peer.report();
+    }
+    const counted = await page.evaluate(`count(${WARM_MS}, ${seconds * 1000})`);
+    await page.evaluate('channel.close()');
+    const { cpu } = await peer.report();
+    return { ...counted, mbits: counted.bytes * 8e-6 / counted.seconds, cpu };
+  });
+}

@@ -1,0 +1,72 @@
+// @ts-check
+/** What the kernel says about processes and the machine (proc(5)). */
+import { readFileSync, readdirSync } from 'node:fs';
+import { cpus } from 'node:os';
+
+const TICKS_PER_SECOND = 100; // USER_HZ, on every Linux that node runs on
+
+/** @param {number} pid */
+export function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/**
+ * CPU time of a process's main thread.
+ * @param {number} pid
+ */
+export function mainThreadSeconds(pid) {
+  const [ran] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ');
+  return Number(ran) / 1e9;
+}
+
+/**
+ * Memory that is this process's alone: what it would give back by ending.
+ * @param {number} pid
+ */
+export function privateBytes(pid) {
+  let bytes = 0;
+  for (const line of readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').split('\n'))
+    if (line.startsWith('Private_')) bytes += 1024 * Number(line.split(/ +/)[1]);
+  return bytes;
+}
+
+/** @param {number} pid @returns {number[]} it and all below it */
+export function family(pid) {
+  /** @type {Map<number, number[]>} */
+  const children = new Map();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+      const parent = Number(stat[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      continue; // gone meanwhile
+    }
+  }
+  const all = [pid];
+  for (let i = 0; i < all.length; i++) all.push(...(children.get(all[i]) ?? []));
+  return all;
+}
+
+/** How busy the machine is from here until busy() is called: 0 to 1. */
+export class Busy {
+  #then = sample();
+
+  share() {
+    const now = sample();
+    const total = now.total - this.#then.total;
+    return total > 0 ? 1 - (now.idle - this.#then.idle) / total : 0;
+  }
+}
+
+function sample() {
+  let idle = 0;
+  let total = 0;
+  for (const { times } of cpus()) {
+    idle += times.idle;
+    total += times.idle + times.user + times.nice + times.sys + times.irq;
+  }
+  return { idle, total };
+}
