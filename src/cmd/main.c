@@ -14,6 +14,7 @@ struct command {
 /* In the order of --help; NULL ends the table. */
 static const struct command commands[] = {
     {"network", fb_cmd_network, "make a network's keys, sign its document, print its join link"},
+    {"volunteer", fb_cmd_volunteer, "lend this machine's connection to readers"},
     {NULL, NULL, NULL},
 };
 

@@ -1,7 +1,7 @@
 /*
- * A network that this process has joined by its link: the newest network document, fetched from the
- * brokers, verified against the key that the link pins, kept in a cache file so that an older one is
- * refused after a restart too; and its STUN servers as addresses. For clients and headless
+ * A network that this process has joined by its link: the newest network document, fetched from
+ * the brokers, verified against the key that the link pins, kept in a cache file so that an older
+ * one is refused after a restart too; and its STUN servers as addresses. For clients and headless
  * volunteers. Runs on the net's loop.
  */
 #ifndef FB_ROLE_JOINED_H
@@ -21,8 +21,8 @@ struct fb_joined;
 struct fb_joined_handler {
     /* There is a document, or a newer one; it stays good until the next call of this, or free. */
     void (*changed)(void *user, const struct fb_document *document);
-    /* No broker gave a document that holds; why: one line for a person. It is tried again by itself.
-     * Called also while an earlier document is good, then for information only. */
+    /* No broker gave a document that holds; why: one line for a person. It is tried again by
+     * itself. Called also while an earlier document is good, then for information only. */
     void (*failed)(void *user, const char *why);
 };
 
@@ -30,10 +30,10 @@ struct fb_joined_config {
     struct fb_net *net;
     struct fb_fetcher *fetcher;
     const struct fb_crypto *crypto;
-    const struct fb_log *log;    /* may be NULL */
-    const struct fb_join *join;  /* copied */
-    const char *cache_file;      /* copied; NULL: none. Made with mode 0600, directories are not */
-    uint32_t software_version;   /* FB_SOFTWARE_VERSION(); a document that wants more is refused */
+    const struct fb_log *log;   /* may be NULL */
+    const struct fb_join *join; /* copied */
+    const char *cache_file;     /* copied; NULL: none. Made with mode 0600, directories are not */
+    uint32_t software_version;  /* FB_SOFTWARE_VERSION(); a document that wants more is refused */
     const struct fb_joined_handler *handler; /* outlives the object */
     void *user;
 };
@@ -47,12 +47,13 @@ void fb_joined_free(struct fb_joined *joined);
 const struct fb_document *fb_joined_document(const struct fb_joined *joined);
 /* Somebody named this version (an answer of the broker does): fetched now if it is newer. */
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial);
-/* A document that came another way (NETWORK_DOCUMENT frame). Errors as fb_document_verify(). */
+/* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Errors
+ * as fb_document_verify(). */
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len);
 
 /*
- * Up to cap addresses of STUN servers, a few of the document's by chance, for fb_peer_config; 0 while
- * none is resolved. IPv4 only: with IPv6 there is no mapping to learn.
+ * Up to cap addresses of STUN servers, a few of the document's by chance, for fb_peer_config; 0
+ * while none is resolved. IPv4 only: with IPv6 there is no mapping to learn.
  */
 size_t fb_joined_stun(const struct fb_joined *joined, struct fb_addr *out, size_t cap);
 

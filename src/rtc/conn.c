@@ -28,13 +28,13 @@ struct fb_conn {
     struct fb_sctp *sctp;
     struct fb_desc remote;
     bool has_remote, gathered, described, connected, open;
-    bool doomed;   /* it is over; what is below goes at the next reap */
-    bool down;     /* what is below has gone or is going */
-    bool ice_gone; /* ... has gone */
-    bool released; /* the user has let go */
+    bool doomed;                             /* it is over; what is below goes at the next reap */
+    bool down;                               /* what is below has gone or is going */
+    bool ice_gone;                           /* ... has gone */
+    bool released;                           /* the user has let go */
     int64_t gather_deadline_us, deadline_us; /* 0: none */
-    struct fb_queue sending; /* what SCTP has not taken */
-    struct early *early;     /* EARLY_MAX of them, or NULL */
+    struct fb_queue sending;                 /* what SCTP has not taken */
+    struct early *early;                     /* EARLY_MAX of them, or NULL */
     size_t early_count;
 };
 
@@ -251,8 +251,8 @@ static void describe(struct fb_conn *conn) {
     if (conn->described || conn->doomed || !conn->gathered ||
         (!conn->peer->config.offerer && !conn->has_remote))
         return;
-    struct fb_desc desc = {.setup = our_setup(conn), .sctp_port = SCTP_PORT,
-                           .max_message_size = FB_PEER_MESSAGE_MAX};
+    struct fb_desc desc = {
+        .setup = our_setup(conn), .sctp_port = SCTP_PORT, .max_message_size = FB_PEER_MESSAGE_MAX};
     memcpy(desc.fingerprint, conn->cert.fingerprint, sizeof desc.fingerprint);
     fb_ice_describe(conn->ice, &desc);
     conn->described = true;
@@ -354,7 +354,7 @@ void fb_conn_tick(struct fb_conn *conn, int64_t now_us) {
     if (conn->gather_deadline_us != 0 && now_us >= conn->gather_deadline_us)
         on_gathered(conn);
     if (conn->deadline_us != 0 && now_us >= conn->deadline_us)
-        fail(conn, conn->sctp != NULL    ? FB_PEER_SCTP_TIMEOUT
+        fail(conn, conn->sctp != NULL   ? FB_PEER_SCTP_TIMEOUT
                    : conn->dtls != NULL ? FB_PEER_DTLS_TIMEOUT
                                         : FB_PEER_ICE_TIMEOUT);
 }

@@ -69,7 +69,7 @@ static unsigned int next_timeout(SSL *ssl, unsigned int last_us) {
     return last_us > RETRANSMIT_MAX_US / 2 ? RETRANSMIT_MAX_US : last_us * 2;
 }
 
-/* In place of a chain's verification: WebRTC certificates have no chain, they have a fingerprint. */
+/* In place of a chain's verification: WebRTC certificates have a fingerprint instead of a chain. */
 static int verify(X509_STORE_CTX *store, void *arg) {
     struct fb_dtls *dtls = arg;
     uint8_t seen[EVP_MAX_MD_SIZE];

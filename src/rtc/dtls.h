@@ -1,7 +1,8 @@
 /*
- * DTLS 1.2 over datagrams that somebody else carries (RFC 8261 section 6.1, RFC 8827): a custom BIO,
- * in which one write is one datagram. The other side's certificate is checked inside the handshake
- * against the fingerprint of its description, in constant time; nothing else about it matters.
+ * DTLS 1.2 over datagrams that somebody else carries (RFC 8261 section 6.1, RFC 8827): a custom
+ * BIO, in which one write is one datagram. The other side's certificate is checked inside the
+ * handshake against the fingerprint of its description, in constant time; nothing else about it
+ * matters.
  *
  * Browsers speak DTLS 1.3 to each other; OpenSSL 3.0 has 1.2 only, as most media servers. That our
  * hellos can be told from a browser's is a known gap (doc/threat-model.md).

@@ -33,16 +33,16 @@ struct fb_peer {
     /* The loop's thread alone. */
     bool dead; /* the user's pointer is: no more callbacks */
     bool open, paused, has_remote;
-    size_t message_max; /* what the other side takes */
+    size_t message_max;   /* what the other side takes */
     struct fb_queue held; /* messages while paused */
 };
 
 /* rtc thread: state that the connections share. */
 struct fb_engine {
     GMainContext *context;
-    GHashTable *conns;      /* id -> struct fb_conn */
-    uintptr_t last_id;      /* ids are never used twice */
-    bool reap;              /* some connection has failed and is to be taken down */
+    GHashTable *conns; /* id -> struct fb_conn */
+    uintptr_t last_id; /* ids are never used twice */
+    bool reap;         /* some connection has failed and is to be taken down */
     uint8_t scratch[FB_SCTP_READ_MAX];
 };
 

@@ -28,7 +28,7 @@ struct fb_ice_handler {
 struct fb_ice_config {
     GMainContext *context;
     bool controlling;
-    bool loopback; /* offer loopback addresses where there are no others */
+    bool loopback;       /* offer loopback addresses where there are no others */
     struct fb_addr stun; /* family 0: none */
     const struct fb_ice_handler *handler;
     void *user;

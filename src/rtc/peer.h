@@ -45,18 +45,18 @@ struct fb_peer;
 enum fb_peer_stage { FB_PEER_ICE_CONNECTED, FB_PEER_DTLS_DONE, FB_PEER_SCTP_OPEN };
 
 enum fb_peer_reason {
-    FB_PEER_BY_REMOTE,        /* the other side closed */
-    FB_PEER_LOST,             /* was open, then answered nothing (consent, RFC 7675) */
-    FB_PEER_NO_ADDRESS,       /* this machine has no address to offer */
-    FB_PEER_ICE_FAILED,       /* every pair of candidates was tried */
-    FB_PEER_ICE_TIMEOUT,      /* no pair answered in time */
-    FB_PEER_DTLS_TIMEOUT,     /* ICE connected, DTLS did not finish in time */
-    FB_PEER_DTLS_FAILED,      /* the DTLS handshake or a record failed */
-    FB_PEER_FINGERPRINT,      /* the certificate is not the one described */
-    FB_PEER_SCTP_TIMEOUT,     /* DTLS done, the channel did not open in time */
-    FB_PEER_SCTP_FAILED,      /* the SCTP association was refused or broken */
-    FB_PEER_MESSAGE_TOO_BIG,  /* the other side sent more than FB_PEER_MESSAGE_MAX */
-    FB_PEER_SYSTEM            /* a library or the operating system failed here */
+    FB_PEER_BY_REMOTE,       /* the other side closed */
+    FB_PEER_LOST,            /* was open, then answered nothing (consent, RFC 7675) */
+    FB_PEER_NO_ADDRESS,      /* this machine has no address to offer */
+    FB_PEER_ICE_FAILED,      /* every pair of candidates was tried */
+    FB_PEER_ICE_TIMEOUT,     /* no pair answered in time */
+    FB_PEER_DTLS_TIMEOUT,    /* ICE connected, DTLS did not finish in time */
+    FB_PEER_DTLS_FAILED,     /* the DTLS handshake or a record failed */
+    FB_PEER_FINGERPRINT,     /* the certificate is not the one described */
+    FB_PEER_SCTP_TIMEOUT,    /* DTLS done, the channel did not open in time */
+    FB_PEER_SCTP_FAILED,     /* the SCTP association was refused or broken */
+    FB_PEER_MESSAGE_TOO_BIG, /* the other side sent more than FB_PEER_MESSAGE_MAX */
+    FB_PEER_SYSTEM           /* a library or the operating system failed here */
 };
 
 /* One short phrase for a person. */

@@ -30,7 +30,6 @@ struct fb_rtc {
 static struct fb_engine *the_engine;
 static atomic_flag exists = ATOMIC_FLAG_INIT;
 
-
 bool fb_rtc_stopping(const struct fb_rtc *rtc) {
     return rtc->stopping;
 }

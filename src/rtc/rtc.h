@@ -1,8 +1,8 @@
 /*
  * The thread that owns ICE, DTLS and SCTP for every peer of a process. libnice needs a GLib main
- * context, and usrsctp's state is global and its timers must not race its input; so one thread holds
- * all three, and everything that a user of peer.h sees happens on the libuv loop given here. What
- * crosses goes by two queues, one wake-up for each batch; peer.h says what bounds them.
+ * context, and usrsctp's state is global and its timers must not race its input; so one thread
+ * holds all three, and everything that a user of peer.h sees happens on the libuv loop given here.
+ * What crosses goes by two queues, one wake-up for each batch; peer.h says what bounds them.
  *
  * GLib and libnice abort the process when memory is out; this layer's small allocations do too.
  */

@@ -96,9 +96,9 @@ static bool tune(struct socket *socket, const struct fb_sctp_config *config) {
     struct sctp_initmsg init = {STREAMS, STREAMS, 0, 0};
     struct sctp_rtoinfo rto = {SCTP_FUTURE_ASSOC, RTO_INITIAL, RTO_MAX, RTO_MIN};
     /* usrsctp adds the common header to what it is told here. */
-    struct sctp_paddrparams path = {
-        .spp_flags = SPP_PMTUD_DISABLE,
-        .spp_pathmtu = FB_DTLS_PAYLOAD_MAX - sizeof(struct sctp_common_header)};
+    struct sctp_paddrparams path = {.spp_flags = SPP_PMTUD_DISABLE,
+                                    .spp_pathmtu = FB_DTLS_PAYLOAD_MAX -
+                                                   sizeof(struct sctp_common_header)};
     struct sctp_assoc_value reset = {SCTP_FUTURE_ASSOC, SCTP_ENABLE_RESET_STREAM_REQ};
     return usrsctp_set_non_blocking(socket, 1) == 0 &&
            set(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) &&
@@ -152,8 +152,7 @@ static enum fb_sctp_event on_assoc_change(struct fb_sctp *sctp,
             return FB_SCTP_IGNORED;
         sctp->open = true;
         return FB_SCTP_OPENED;
-    case SCTP_COMM_LOST:
-        return change->sac_length > sizeof *change ? FB_SCTP_CLOSED : FB_SCTP_LOST;
+    case SCTP_COMM_LOST: return change->sac_length > sizeof *change ? FB_SCTP_CLOSED : FB_SCTP_LOST;
     case SCTP_SHUTDOWN_COMP: return FB_SCTP_CLOSED;
     case SCTP_CANT_STR_ASSOC: return FB_SCTP_REFUSED;
     default: return FB_SCTP_CLOSED; /* a restart: RFC 8831 has none */
@@ -171,9 +170,7 @@ static enum fb_sctp_event on_notification(struct fb_sctp *sctp, const uint8_t *b
         /* The browser closed the channel, not the connection (RFC 8831 section 6.7). */
         return note.sn_header.sn_flags & SCTP_STREAM_RESET_INCOMING_SSN ? FB_SCTP_CLOSED
                                                                         : FB_SCTP_IGNORED;
-    case SCTP_PARTIAL_DELIVERY_EVENT:
-        sctp->partial_len = 0;
-        return FB_SCTP_IGNORED;
+    case SCTP_PARTIAL_DELIVERY_EVENT: sctp->partial_len = 0; return FB_SCTP_IGNORED;
     default: return FB_SCTP_IGNORED;
     }
 }
@@ -239,8 +236,8 @@ enum fb_sctp_event fb_sctp_read(struct fb_sctp *sctp, uint8_t buf[static FB_SCTP
 }
 
 int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len) {
-    struct sctp_sndinfo info = {.snd_sid = 0, .snd_flags = SCTP_UNORDERED,
-                                .snd_ppid = htonl(PPID_BINARY)};
+    struct sctp_sndinfo info = {
+        .snd_sid = 0, .snd_flags = SCTP_UNORDERED, .snd_ppid = htonl(PPID_BINARY)};
     ssize_t sent = usrsctp_sendv(sctp->socket, data, len, NULL, 0, &info, sizeof info,
                                  SCTP_SENDV_SNDINFO, 0);
     if (sent == (ssize_t)len)

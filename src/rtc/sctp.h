@@ -1,8 +1,8 @@
 /*
  * SCTP over DTLS (RFC 8261, RFC 8831) by usrsctp in no-threads mode: stream 0 of one association,
  * unordered and reliable, without DCEP. usrsctp's state is one for the process: all of this belongs
- * to the one thread of rtc.h. usrsctp is handed an association's id where it wants an address, never
- * a pointer, so that a late packet or timer finds nothing rather than freed memory.
+ * to the one thread of rtc.h. usrsctp is handed an association's id where it wants an address,
+ * never a pointer, so that a late packet or timer finds nothing rather than freed memory.
  */
 #ifndef FB_RTC_SCTP_H
 #define FB_RTC_SCTP_H

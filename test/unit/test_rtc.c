@@ -36,7 +36,7 @@ struct side {
     size_t sent, to_send, received, writable;
     uint64_t bytes, next_sum, sum;
     bool bad;
-    uint8_t *seen; /* one flag a message number */
+    uint8_t *seen;   /* one flag a message number */
     bool echo_close; /* closes itself at the first message */
 };
 
@@ -361,8 +361,10 @@ static void wrong_fingerprint_is_refused(void **state) {
 static void bad_descriptions_are_refused(void **state) {
     struct pair pair = {0};
     struct fb_peer_config config = {0};
-    struct fb_desc desc = {.ufrag = "abcd", .pwd = "0123456789012345678901",
-                           .setup = FB_SETUP_ACTPASS, .sctp_port = 5000};
+    struct fb_desc desc = {.ufrag = "abcd",
+                           .pwd = "0123456789012345678901",
+                           .setup = FB_SETUP_ACTPASS,
+                           .sctp_port = 5000};
     make_side(&pair.offerer, &pair, &pair.answerer, &config, true);
     struct fb_peer *peer = pair.offerer.peer;
     assert_int_equal(fb_peer_set_remote(peer, &desc), FB_ERR_MALFORMED);
@@ -410,8 +412,10 @@ static void farewell_arrives(void **state) {
 static void silence_times_out(void **state) {
     struct pair pair = {0};
     struct fb_peer_config config = {.timeout_ms = 300};
-    struct fb_desc nobody = {.ufrag = "abcd", .pwd = "0123456789012345678901",
-                             .setup = FB_SETUP_ACTIVE, .sctp_port = 5000};
+    struct fb_desc nobody = {.ufrag = "abcd",
+                             .pwd = "0123456789012345678901",
+                             .setup = FB_SETUP_ACTIVE,
+                             .sctp_port = 5000};
     make_side(&pair.offerer, &pair, &pair.answerer, &config, true);
     assert_int_equal(fb_peer_set_remote(pair.offerer.peer, &nobody), 0);
     wait_for(&pair.offerer.closed);

@@ -1,0 +1,117 @@
+#include "cmd/member.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "core/document.h"
+#include "crypto/openssl.h"
+
+static void on_signal(void *user, int signum) {
+    struct fb_member *member = user;
+    if (member->stopping)
+        _Exit(1);
+    member->stopping = true;
+    member->config.stop(member->config.user);
+}
+
+static uint32_t software_version(void) {
+    char *at;
+    uint32_t a = (uint32_t)strtoul(FB_VERSION, &at, 10), b = (uint32_t)strtoul(at + 1, &at, 10);
+    return FB_SOFTWARE_VERSION(a, b, (uint32_t)strtoul(at + 1, NULL, 10));
+}
+
+/* Like mkdir -p, for a path of our own. */
+static bool make_directories(char *path) {
+    for (char *slash = path; slash != NULL;) {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+        if (slash != NULL)
+            *slash = '/';
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+/* One file a network; its name is the start of the network's public key. */
+static void find_cache(struct fb_member *member) {
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char dir[FB_MEMBER_PATH_MAX - 64], *out = member->cache_file;
+    int len = 0;
+    if (member->config.cache != NULL)
+        len = snprintf(dir, sizeof dir, "%s", member->config.cache);
+    else if (xdg != NULL && xdg[0] == '/')
+        len = snprintf(dir, sizeof dir, "%s/footbridge", xdg);
+    else if (home != NULL && home[0] == '/')
+        len = snprintf(dir, sizeof dir, "%s/.cache/footbridge", home);
+    if (len <= 0 || (size_t)len >= sizeof dir || !make_directories(dir))
+        return;
+    len = snprintf(out, sizeof member->cache_file, "%s/", dir);
+    for (size_t i = 0; i < 16; i++)
+        len += snprintf(out + len, 3, "%02x", member->join.network[i]);
+    snprintf(out + len, sizeof member->cache_file - (size_t)len, ".document");
+}
+
+static int complain(const char *role, const char *what) {
+    fprintf(stderr, "footbridge %s: %s\n", role, what);
+    return 1;
+}
+
+int fb_member_start(struct fb_member *member, const char *role,
+                    const struct fb_member_config *config) {
+    char err[FB_NET_ERR_MAX];
+    memset(member, 0, sizeof *member);
+    member->config = *config;
+    member->software_version = software_version();
+    uv_loop_init(&member->loop);
+    member->crypto = fb_crypto_openssl();
+    if (member->crypto == NULL)
+        return complain(role, "OpenSSL here lacks an algorithm that is needed");
+    int bad = fb_join_parse(member->crypto, config->join, &member->join);
+    if (bad != 0)
+        return complain(role, fb_join_strerror(bad));
+    find_cache(member);
+    fb_raise_fd_limit();
+    struct fb_net_config net = {.loop = &member->loop, .ca_file = config->ca};
+    member->net = fb_net_new(&net, err);
+    if (member->net == NULL)
+        return complain(role, err);
+    member->fetcher = fb_fetcher_new(&member->loop, config->ca);
+    member->signals = fb_signals_new(&member->loop, on_signal, member);
+    bad = fb_rtc_new(&member->rtc, &member->loop);
+    if (bad != 0 || member->fetcher == NULL || member->signals == NULL)
+        return complain(role, fb_strerror(bad != 0 ? bad : FB_ERR_NOMEM));
+    return 0;
+}
+
+static void on_rtc_gone(void *user) {
+    struct fb_member *member = user;
+    member->rtc = NULL;
+}
+
+void fb_member_stop(struct fb_member *member) {
+    if (!member->stopping && member->rtc != NULL)
+        member->config.stop(member->config.user);
+    member->stopping = true;
+    if (member->rtc == NULL)
+        return;
+    fb_rtc_free(member->rtc, on_rtc_gone, member);
+    while (member->rtc != NULL)
+        uv_run(&member->loop, UV_RUN_ONCE);
+}
+
+void fb_member_end(struct fb_member *member) {
+    member->stopping = true;
+    if (member->rtc != NULL)
+        fb_member_stop(member);
+    fb_signals_free(member->signals);
+    fb_fetcher_free(member->fetcher);
+    fb_net_free(member->net);
+    fb_loop_finish(&member->loop);
+}

@@ -1,0 +1,54 @@
+/*
+ * What the members of a network, client and headless volunteer, start with: loop, signals, sockets,
+ * the rtc thread, the join link, and where the network document is kept between runs.
+ */
+#ifndef FB_CMD_MEMBER_H
+#define FB_CMD_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/join.h"
+#include "net/fetch.h"
+#include "net/loop.h"
+#include "net/net.h"
+#include "rtc/rtc.h"
+
+#define FB_MEMBER_PATH_MAX 4096
+
+struct fb_member_config {
+    const char *join;  /* the link's text */
+    const char *ca;    /* PEM file; NULL: the system's authorities */
+    const char *cache; /* directory; NULL: $XDG_CACHE_HOME/footbridge or ~/.cache/footbridge */
+    /* SIGINT, SIGTERM or SIGHUP came for the first time: stop the role. At the second the process
+     * ends at once. */
+    void (*stop)(void *user);
+    void *user;
+};
+
+struct fb_member {
+    struct fb_member_config config;
+    uv_loop_t loop;
+    struct fb_signals *signals;
+    struct fb_net *net;
+    struct fb_fetcher *fetcher;
+    struct fb_rtc *rtc;
+    const struct fb_crypto *crypto;
+    struct fb_join join;
+    char cache_file[FB_MEMBER_PATH_MAX]; /* "" when there is no directory for it */
+    uint32_t software_version;
+    bool stopping;
+};
+
+/* Prints what is wrong as one line, "footbridge ROLE: ...", and returns the exit status; 0: go
+ * on. */
+int fb_member_start(struct fb_member *member, const char *role,
+                    const struct fb_member_config *config);
+/* Stops the role if that was not done and runs the loop until the rtc thread has ended, which takes
+ * what was said last to the other side. The role is freed after this, and then: */
+void fb_member_stop(struct fb_member *member);
+/* Everything else. Also after a start that failed. */
+void fb_member_end(struct fb_member *member);
+
+#endif

@@ -1,0 +1,72 @@
+#include "role/volunteer.h"
+
+#include "cmd/cmd.h"
+#include "cmd/member.h"
+#include "cmd/options.h"
+
+struct run {
+    struct fb_member member;
+    struct fb_volunteer *volunteer;
+};
+
+static void stop(void *user) {
+    struct run *run = user;
+    if (run->volunteer != NULL)
+        fb_volunteer_stop(run->volunteer);
+    uv_stop(&run->member.loop);
+}
+
+static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
+    const struct fb_member *member = &run->member;
+    struct fb_volunteer_config config = {
+        .net = member->net,
+        .fetcher = member->fetcher,
+        .rtc = member->rtc,
+        .crypto = member->crypto,
+        .log = log,
+        .join = &member->join,
+        .cache_file = member->cache_file[0] != '\0' ? member->cache_file : NULL,
+        .software_version = member->software_version,
+        .capacity = capacity,
+    };
+    run->volunteer = fb_volunteer_new(&config);
+    if (run->volunteer == NULL) {
+        fb_log(log, FB_LOG_ERROR, "out of memory");
+        return 1;
+    }
+    fb_log(log, FB_LOG_INFO, "asking for the network's document; Ctrl-C stops");
+    uv_run(&run->member.loop, UV_RUN_DEFAULT);
+    fb_log(log, FB_LOG_INFO, "stopped");
+    return 0;
+}
+
+int fb_cmd_volunteer(int argc, char **argv) {
+    static struct run run;
+    struct fb_member_config member = {.stop = stop, .user = &run};
+    uint64_t capacity = FB_SLOT_CAPACITY_DEFAULT;
+    const struct fb_option options[] = {
+        {"join", "LINK", "the network's join link", .text = &member.join, .required = true},
+        {"capacity", "N", "carry for at most N readers at once (4)", .number = &capacity, .min = 1,
+         .max = FB_SLOT_CAPACITY_MAX},
+        {"ca", "FILE", "certificates to trust instead of the system's (PEM)", .text = &member.ca},
+        {"cache", "DIRECTORY", "where the network document is kept (~/.cache/footbridge)",
+         .text = &member.cache},
+        {0},
+    };
+    const struct fb_usage usage = {
+        "volunteer", "lend this machine's connection to readers", options, NULL, 0, 0};
+    struct fb_args args;
+    int status = fb_args_start(&args, &usage, argc, argv);
+    if (status >= 0)
+        return status;
+    struct fb_log log = {.role = "volunteer", .level = args.level};
+    status = fb_member_start(&run.member, usage.command, &member);
+    if (status == 0) {
+        status = carry(&run, &log, (uint16_t)capacity);
+        fb_member_stop(&run.member);
+        fb_volunteer_free(run.volunteer);
+    }
+    fb_member_end(&run.member);
+    fb_args_free(&args);
+    return status;
+}

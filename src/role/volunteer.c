@@ -1,0 +1,555 @@
+#include "role/volunteer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "net/loop.h"
+#include "net/ws.h"
+#include "rtc/peer.h"
+
+#define CONNECT_US UINT64_C(15000000)
+#define BROKER_SEND_MAX (64 * 1024)
+/* Above this the other hop is not read until it has drained: unlike a browser we can, so the
+ * slot's ceiling is met by those alone who ignore it. */
+#define PAUSE_AT (FB_SLOT_QUEUE_MAX / 2)
+/* The slot closes a match at FB_SLOT_QUEUE_MAX; its own farewell must still fit. */
+#define HOP_SEND_MAX (FB_SLOT_QUEUE_MAX + 4 * FB_MESSAGE_MAX)
+#define STUN_MAX 8
+
+/* A message for the hop that is not open yet. */
+struct held {
+    struct fb_list link;
+    size_t len;
+    uint8_t data[];
+};
+
+/* One match of the slot: gone when both hops are. */
+struct match {
+    struct fb_list link;
+    struct fb_volunteer *volunteer;
+    uint32_t m;
+    struct fb_peer *peer;              /* NULL: not made, or gone */
+    struct fb_ws *egress;              /* likewise */
+    struct fb_list to_peer, to_egress; /* struct held */
+    bool peer_paused, egress_paused;
+};
+
+struct fb_volunteer {
+    struct fb_volunteer_config config;
+    struct fb_joined *joined;
+    struct fb_document document; /* what the slot was made by */
+    bool have_document, renew;   /* renew: joined has another one */
+    struct fb_slot *slot;        /* NULL before the first document */
+    struct fb_timer *timer;
+    struct fb_ws *broker;
+    size_t broker_index;
+    bool stopped;
+    struct fb_list matches;
+    struct fb_slot_view shown;             /* what was logged last */
+    uint64_t people, bytes_up, bytes_down; /* of slots before this one */
+};
+
+static void poll_slot(struct fb_volunteer *vol);
+static void run(struct fb_volunteer *vol);
+
+static uint64_t now_ms(void) {
+    return fb_now_us() / 1000;
+}
+
+/* ---- matches ---- */
+
+static struct match *find(struct fb_volunteer *vol, uint32_t m) {
+    FB_LIST_EACH (it, &vol->matches) {
+        struct match *match = FB_CONTAINER(it, struct match, link);
+        if (match->m == m)
+            return match;
+    }
+    return NULL;
+}
+
+static void drop_held(struct fb_list *list) {
+    FB_LIST_EACH (it, list) {
+        fb_list_remove(it);
+        free(FB_CONTAINER(it, struct held, link));
+    }
+}
+
+static void free_match(struct match *match) {
+    drop_held(&match->to_peer);
+    drop_held(&match->to_egress);
+    fb_list_remove(&match->link);
+    free(match);
+}
+
+static void free_dead_matches(struct fb_volunteer *vol) {
+    FB_LIST_EACH (it, &vol->matches) {
+        struct match *match = FB_CONTAINER(it, struct match, link);
+        if (match->peer == NULL && match->egress == NULL)
+            free_match(match);
+    }
+}
+
+/* A loss here is the session's to repair, as any on a path. */
+static void hold(struct fb_list *list, const uint8_t *data, size_t len) {
+    struct held *held = malloc(sizeof *held + len);
+    if (held == NULL)
+        return;
+    held->len = len;
+    memcpy(held->data, data, len);
+    fb_list_push(list, &held->link);
+}
+
+/* ---- the hop to the client ---- */
+
+static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
+    struct match *match = user;
+    fb_slot_peer_described(match->volunteer->slot, match->m, local, now_ms());
+    run(match->volunteer);
+}
+
+static void on_peer_open(void *user, struct fb_peer *peer) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    fb_slot_peer_open(vol->slot, match->m, now_ms());
+    poll_slot(vol);
+    FB_LIST_EACH (it, &match->to_peer) {
+        struct held *held = FB_CONTAINER(it, struct held, link);
+        if (match->peer != NULL)
+            fb_peer_send(match->peer, held->data, held->len);
+    }
+    drop_held(&match->to_peer);
+    run(vol);
+}
+
+static void to_egress(struct match *match, const uint8_t *data, size_t len) {
+    fb_ws_send(match->egress, data, len);
+    if (!match->peer_paused && fb_ws_buffered(match->egress) > PAUSE_AT) {
+        match->peer_paused = true;
+        fb_peer_pause(match->peer, true);
+    }
+}
+
+static void on_peer_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    uint64_t now = now_ms();
+    size_t queued = match->egress != NULL ? fb_ws_buffered(match->egress) : 0;
+    switch (fb_slot_relay(vol->slot, match->m, true, len > 0 ? data[0] : 0, len, queued, now)) {
+    case FB_RELAY_PASS:
+        if (match->egress != NULL)
+            to_egress(match, data, len);
+        break;
+    case FB_RELAY_HOLD: hold(&match->to_egress, data, len); break;
+    case FB_RELAY_HOP: fb_slot_hop(vol->slot, match->m, true, data, len, now); break;
+    case FB_RELAY_DROP: break;
+    }
+    run(vol);
+}
+
+static void on_peer_writable(void *user, struct fb_peer *peer) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    if (match->egress_paused && match->egress != NULL)
+        fb_ws_resume(match->egress);
+    match->egress_paused = false;
+    fb_slot_drained(vol->slot, match->m, true, fb_peer_buffered(peer), now_ms());
+    run(vol);
+}
+
+static void on_peer_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    fb_log(vol->config.log, FB_LOG_DEBUG, "connection to a reader: %s",
+           fb_peer_reason_text(reason));
+    match->peer = NULL;
+    fb_slot_peer_closed(vol->slot, match->m, now_ms());
+    run(vol);
+}
+
+static const struct fb_peer_handler peer_handler = {
+    .described = on_described,
+    .open = on_peer_open,
+    .message = on_peer_message,
+    .writable = on_peer_writable,
+    .closed = on_peer_closed,
+};
+
+static void create_peer(struct fb_volunteer *vol, uint32_t m, const struct fb_desc *offer) {
+    struct fb_addr stun[STUN_MAX];
+    struct match *match = calloc(1, sizeof *match);
+    if (match == NULL) {
+        fb_slot_peer_closed(vol->slot, m, now_ms());
+        return;
+    }
+    match->volunteer = vol;
+    match->m = m;
+    fb_list_init(&match->to_peer);
+    fb_list_init(&match->to_egress);
+    fb_list_push(&vol->matches, &match->link);
+    struct fb_peer_config config = {
+        .local = (vol->document.flags & FB_DOCUMENT_LOCAL) != 0,
+        .stun = stun,
+        .stun_count = fb_joined_stun(vol->joined, stun, STUN_MAX),
+        .send_max = HOP_SEND_MAX,
+        .send_low = FB_SLOT_QUEUE_REPORT / 4 - 1,
+        .handler = &peer_handler,
+        .user = match,
+    };
+    if (fb_peer_new(&match->peer, vol->config.rtc, &config) == 0 &&
+        fb_peer_set_remote(match->peer, offer) == 0)
+        return;
+    if (match->peer != NULL)
+        fb_peer_close(match->peer);
+    free_match(match);
+    fb_slot_peer_closed(vol->slot, m, now_ms());
+}
+
+/* ---- the hop to the egress ---- */
+
+static void on_egress_open(void *user, struct fb_ws *ws) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    fb_slot_egress_open(vol->slot, match->m, now_ms());
+    poll_slot(vol); /* ticket and first message go before everything else */
+    FB_LIST_EACH (it, &match->to_egress) {
+        struct held *held = FB_CONTAINER(it, struct held, link);
+        if (match->egress != NULL)
+            fb_ws_send(match->egress, held->data, held->len);
+    }
+    drop_held(&match->to_egress);
+    run(vol);
+}
+
+static void to_peer(struct match *match, const uint8_t *data, size_t len) {
+    fb_peer_send(match->peer, data, len);
+    if (!match->egress_paused && fb_peer_buffered(match->peer) > PAUSE_AT) {
+        match->egress_paused = true;
+        fb_ws_pause(match->egress);
+    }
+}
+
+static void on_egress_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    uint64_t now = now_ms();
+    size_t queued = match->peer != NULL ? fb_peer_buffered(match->peer) : 0;
+    switch (fb_slot_relay(vol->slot, match->m, false, len > 0 ? data[0] : 0, len, queued, now)) {
+    case FB_RELAY_PASS:
+        if (match->peer != NULL)
+            to_peer(match, data, len);
+        break;
+    case FB_RELAY_HOLD: hold(&match->to_peer, data, len); break;
+    case FB_RELAY_HOP: fb_slot_hop(vol->slot, match->m, false, data, len, now); break;
+    case FB_RELAY_DROP: break;
+    }
+    run(vol);
+}
+
+static void on_egress_drained(void *user, struct fb_ws *ws) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    if (match->peer_paused && match->peer != NULL)
+        fb_peer_pause(match->peer, false);
+    match->peer_paused = false;
+    fb_slot_drained(vol->slot, match->m, false, fb_ws_buffered(ws), now_ms());
+    run(vol);
+}
+
+static void on_egress_closed(void *user, struct fb_ws *ws, int code, const char *why) {
+    struct match *match = user;
+    struct fb_volunteer *vol = match->volunteer;
+    fb_log(vol->config.log, FB_LOG_DEBUG, "connection to the egress: %s", why);
+    match->egress = NULL;
+    fb_slot_egress_closed(vol->slot, match->m, now_ms());
+    run(vol);
+}
+
+static const struct fb_ws_handler egress_handler = {on_egress_open, on_egress_message,
+                                                    on_egress_drained, on_egress_closed};
+
+static void open_egress(struct fb_volunteer *vol, uint32_t m, uint32_t index) {
+    static const struct fb_ws_limits limits = {
+        .message_max = FB_MESSAGE_MAX, .send_max = HOP_SEND_MAX, .path = true, .bulk = true};
+    char err[FB_NET_ERR_MAX] = "";
+    struct match *match = find(vol, m);
+    if (match != NULL && index < vol->document.egress_count)
+        match->egress = fb_ws_connect(vol->config.net, vol->document.egresses[index].url, &limits,
+                                      CONNECT_US, &egress_handler, match, err);
+    if (match != NULL && match->egress != NULL)
+        return;
+    fb_log(vol->config.log, FB_LOG_WARN, "connection to the egress: %s", err);
+    fb_slot_egress_closed(vol->slot, m, now_ms());
+}
+
+/* ---- the broker ---- */
+
+static void on_broker_open(void *user, struct fb_ws *ws) {
+    struct fb_volunteer *vol = user;
+    fb_slot_broker_open(vol->slot, now_ms());
+    run(vol);
+}
+
+static void on_broker_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+    struct fb_volunteer *vol = user;
+    fb_slot_broker_message(vol->slot, data, len, now_ms());
+    run(vol);
+}
+
+static void on_broker_closed(void *user, struct fb_ws *ws, int code, const char *why) {
+    struct fb_volunteer *vol = user;
+    fb_log(vol->config.log, FB_LOG_INFO, "broker: %s; trying again by itself", why);
+    vol->broker = NULL;
+    vol->broker_index++;
+    fb_slot_broker_closed(vol->slot, now_ms());
+    run(vol);
+}
+
+static const struct fb_ws_handler broker_handler = {on_broker_open, on_broker_message, NULL,
+                                                    on_broker_closed};
+
+/* http://host/base becomes ws://host/base/v1/volunteer, https:// becomes wss://. */
+static bool broker_socket_url(const char *base, char *out, size_t cap) {
+    size_t len = strlen(base);
+    if (strncmp(base, "http", 4) != 0)
+        return false;
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    int written = snprintf(out, cap, "ws%.*s/v1/volunteer", (int)len - 4, base + 4);
+    return written > 0 && (size_t)written < cap;
+}
+
+static void connect_broker(struct fb_volunteer *vol) {
+    static const struct fb_ws_limits limits = {.message_max = FB_VOL_MAX,
+                                               .send_max = BROKER_SEND_MAX};
+    char url[FB_URL_MAX + 32], err[FB_NET_ERR_MAX] = "its address is not http";
+    const struct fb_document_broker *broker =
+        &vol->document.brokers[vol->broker_index % vol->document.broker_count];
+    if (broker_socket_url(broker->url, url, sizeof url))
+        vol->broker = fb_ws_connect(vol->config.net, url, &limits, CONNECT_US, &broker_handler, vol,
+                                    err);
+    if (vol->broker != NULL)
+        return;
+    fb_log(vol->config.log, FB_LOG_WARN, "broker: %s", err);
+    vol->broker_index++;
+    fb_slot_broker_closed(vol->slot, now_ms());
+}
+
+/* ---- what the slot says ---- */
+
+static void tell(struct fb_volunteer *vol) {
+    struct fb_slot_view view;
+    fb_volunteer_view(vol, &view);
+    const struct fb_slot_view *old = &vol->shown;
+    bool same = view.state == old->state && view.broker == old->broker &&
+                view.people_now == old->people_now && view.people_total == old->people_total;
+    vol->shown = view;
+    if (!same && view.state == FB_SLOT_CONNECTING)
+        fb_log(vol->config.log, FB_LOG_INFO, "connecting to the broker");
+    else if (!same && view.state == FB_SLOT_CARRYING)
+        fb_log(vol->config.log, FB_LOG_INFO, "carrying for %u; %" PRIu64 " so far, %.1f MB",
+               view.people_now, view.people_total, (double)(view.bytes_up + view.bytes_down) / 1e6);
+    else if (!same && view.state == FB_SLOT_WAITING && view.broker)
+        fb_log(vol->config.log, FB_LOG_INFO, "waiting for a reader; %" PRIu64 " so far, %.1f MB",
+               view.people_total, (double)(view.bytes_up + view.bytes_down) / 1e6);
+    if (vol->config.changed != NULL && !vol->stopped)
+        vol->config.changed(vol->config.user, &view);
+}
+
+static void close_peer(struct match *match) {
+    if (match == NULL || match->peer == NULL)
+        return;
+    fb_peer_close(match->peer);
+    match->peer = NULL;
+}
+
+static void close_egress(struct match *match) {
+    if (match == NULL || match->egress == NULL)
+        return;
+    fb_ws_close(match->egress, 1000, NULL);
+    match->egress = NULL;
+}
+
+static void close_broker(struct fb_volunteer *vol) {
+    if (vol->broker != NULL)
+        fb_ws_close(vol->broker, 1000, NULL);
+    vol->broker = NULL;
+}
+
+static void act(struct fb_volunteer *vol, const struct fb_slot_action *action) {
+    struct match *match = find(vol, action->m);
+    switch (action->type) {
+    case FB_SLOT_BROKER_CONNECT: connect_broker(vol); break;
+    case FB_SLOT_BROKER_SEND:
+        if (vol->broker != NULL)
+            fb_ws_send(vol->broker, action->bytes, action->len);
+        break;
+    case FB_SLOT_BROKER_CLOSE: close_broker(vol); break;
+    case FB_SLOT_PEER_CREATE: create_peer(vol, action->m, action->desc); break;
+    case FB_SLOT_PEER_SEND:
+        if (match != NULL && match->peer != NULL)
+            fb_peer_send(match->peer, action->bytes, action->len);
+        break;
+    case FB_SLOT_PEER_CLOSE: close_peer(match); break;
+    case FB_SLOT_EGRESS_OPEN: open_egress(vol, action->m, action->egress); break;
+    case FB_SLOT_EGRESS_SEND:
+        if (match != NULL && match->egress != NULL)
+            fb_ws_send(match->egress, action->bytes, action->len);
+        break;
+    case FB_SLOT_EGRESS_CLOSE: close_egress(match); break;
+    case FB_SLOT_CHANGED: tell(vol); break;
+    }
+}
+
+static void poll_slot(struct fb_volunteer *vol) {
+    struct fb_slot_action action;
+    while (fb_slot_poll(vol->slot, &action))
+        act(vol, &action);
+}
+
+/* ---- the network ---- */
+
+static bool same_network(const struct fb_document *a, const struct fb_document *b) {
+    bool same = a->flags == b->flags && a->broker_count == b->broker_count &&
+                a->egress_count == b->egress_count;
+    for (size_t i = 0; same && i < a->broker_count; i++)
+        same = strcmp(a->brokers[i].url, b->brokers[i].url) == 0;
+    for (size_t i = 0; same && i < a->egress_count; i++)
+        same = strcmp(a->egresses[i].url, b->egresses[i].url) == 0 &&
+               memcmp(a->egresses[i].id, b->egresses[i].id, FB_EGRESS_ID_LEN) == 0;
+    return same;
+}
+
+static struct fb_slot *make_slot(const struct fb_volunteer *vol) {
+    struct fb_slot_config config = {.kind = FB_VOLUNTEER_HEADLESS,
+                                    .capacity = vol->config.capacity,
+                                    .local = (vol->document.flags & FB_DOCUMENT_LOCAL) != 0,
+                                    .egress_count = vol->document.egress_count};
+    for (size_t i = 0; i < config.egress_count; i++)
+        memcpy(config.egress[i], vol->document.egresses[i].id, FB_EGRESS_ID_LEN);
+    return fb_slot_new(fb_mem_default(), fb_rng_default(), &config);
+}
+
+/* A slot knows one list of egresses: another list is another slot, between matches. */
+static void renew(struct fb_volunteer *vol) {
+    const struct fb_document *document = fb_joined_document(vol->joined);
+    vol->renew = false;
+    if (document == NULL || (vol->slot != NULL && same_network(document, &vol->document)))
+        return;
+    if (vol->slot != NULL) {
+        struct fb_slot_view view;
+        fb_volunteer_view(vol, &view);
+        vol->people = view.people_total;
+        vol->bytes_up = view.bytes_up;
+        vol->bytes_down = view.bytes_down;
+        fb_slot_switch(vol->slot, false, now_ms());
+        poll_slot(vol);
+        fb_slot_free(vol->slot);
+    }
+    vol->document = *document;
+    vol->slot = make_slot(vol);
+    if (vol->slot == NULL) {
+        fb_log(vol->config.log, FB_LOG_ERROR, "%s", fb_strerror(FB_ERR_NOMEM));
+        return;
+    }
+    fb_slot_switch(vol->slot, true, now_ms());
+    poll_slot(vol);
+}
+
+/* Does what the slot wants, until it wants nothing more. */
+static void run(struct fb_volunteer *vol) {
+    if (vol->slot != NULL)
+        poll_slot(vol);
+    free_dead_matches(vol);
+    if (vol->renew && !vol->stopped && fb_list_empty(&vol->matches))
+        renew(vol);
+    uint64_t deadline = vol->slot != NULL ? fb_slot_deadline(vol->slot) : FB_SLOT_NEVER;
+    fb_timer_set(vol->timer, deadline == FB_SLOT_NEVER ? FB_NEVER : deadline * 1000);
+}
+
+static void on_timer(void *user) {
+    struct fb_volunteer *vol = user;
+    if (vol->slot != NULL)
+        fb_slot_tick(vol->slot, now_ms());
+    run(vol);
+}
+
+static void on_document(void *user, const struct fb_document *document) {
+    struct fb_volunteer *vol = user;
+    vol->renew = true;
+    run(vol);
+}
+
+static void on_no_document(void *user, const char *why) {
+    struct fb_volunteer *vol = user;
+    fb_log(vol->config.log, FB_LOG_WARN, "the network's document: %s; trying again by itself", why);
+}
+
+static const struct fb_joined_handler joined_handler = {on_document, on_no_document};
+
+struct fb_volunteer *fb_volunteer_new(const struct fb_volunteer_config *config) {
+    struct fb_volunteer *vol = calloc(1, sizeof *vol);
+    if (vol == NULL)
+        return NULL;
+    vol->config = *config;
+    fb_list_init(&vol->matches);
+    struct fb_joined_config joined = {
+        .net = config->net,
+        .fetcher = config->fetcher,
+        .crypto = config->crypto,
+        .log = config->log,
+        .join = config->join,
+        .cache_file = config->cache_file,
+        .software_version = config->software_version,
+        .handler = &joined_handler,
+        .user = vol,
+    };
+    vol->timer = fb_timer_new(fb_net_loop(config->net), on_timer, vol);
+    vol->joined = fb_joined_new(&joined);
+    if (vol->timer == NULL || vol->joined == NULL) {
+        fb_volunteer_free(vol);
+        return NULL;
+    }
+    return vol;
+}
+
+void fb_volunteer_stop(struct fb_volunteer *vol) {
+    if (vol->stopped)
+        return;
+    vol->stopped = true;
+    if (vol->slot != NULL) {
+        fb_slot_switch(vol->slot, false, now_ms());
+        poll_slot(vol);
+    }
+    close_broker(vol);
+    FB_LIST_EACH (it, &vol->matches) {
+        struct match *match = FB_CONTAINER(it, struct match, link);
+        close_peer(match);
+        close_egress(match);
+        free_match(match);
+    }
+    fb_joined_free(vol->joined);
+    vol->joined = NULL;
+    fb_timer_free(vol->timer);
+    vol->timer = NULL;
+}
+
+void fb_volunteer_free(struct fb_volunteer *vol) {
+    if (vol == NULL)
+        return;
+    fb_volunteer_stop(vol);
+    fb_slot_free(vol->slot);
+    free(vol);
+}
+
+void fb_volunteer_view(const struct fb_volunteer *vol, struct fb_slot_view *out) {
+    *out = (struct fb_slot_view){.state = FB_SLOT_OFF, .retry_ms = FB_SLOT_NEVER};
+    if (vol->slot != NULL)
+        fb_slot_view(vol->slot, out);
+    out->people_total += vol->people;
+    out->bytes_up += vol->bytes_up;
+    out->bytes_down += vol->bytes_down;
+}
