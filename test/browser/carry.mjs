@@ -119,6 +119,20 @@ export function carryThrough(name) {
       assert.match(face.carried, /MB$/);
     });
 
+    test('switched off, the path closes and stays closed; switched on, it carries again', async () => {
+      const hello = `${origin.url}/hello?again`;
+      await visit.flip();
+      await visit.until('off');
+      assert.equal((await visit.face()).on, false);
+      const nobody = await network.curl('socks', ['--max-time', '5', hello]);
+      assert.notEqual(nobody.status, 0, 'somebody carried it');
+      assert.equal((await visit.face()).state, 'off');
+      await visit.flip();
+      await visit.until('carrying');
+      const again = await network.curl('socks', [hello]);
+      assert.equal(again.status, 0, again.output);
+    });
+
     test('the tab dies in mid-download: a waiting volunteer takes over', LONG, async () => {
       const size = 8 * MIB;
       const into = join(network.dir, 'survivor');
