@@ -89,7 +89,7 @@ void load_report(const struct load *load) {
     double cpu = load->source || seconds == 0 ? cpu_seconds() : cpu_seconds() - load->cpu_s;
     uint64_t bytes = load->source ? load->sent * load->size : load->bytes;
     printf("{\"bytes\": %llu, \"seconds\": %.3f, \"mbits\": %.2f, \"cpu\": %.3f}\n",
-           (unsigned long long)bytes, seconds,
-           seconds > 0 ? (double)bytes * 8e-6 / seconds : 0.0, cpu);
+           (unsigned long long)bytes, seconds, seconds > 0 ? (double)bytes * 8e-6 / seconds : 0.0,
+           cpu);
     fflush(stdout);
 }

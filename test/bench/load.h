@@ -23,7 +23,7 @@
 struct load {
     bool source;
     double seconds;
-    size_t size, window; /* window 0: none */
+    size_t size, window;            /* window 0: none */
     uint64_t sent, acked, received; /* messages */
     uint64_t first_ns, last_ns, bytes;
     double cpu_s; /* of this process when counting began */

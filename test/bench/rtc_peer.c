@@ -37,8 +37,7 @@ static void on_time(uv_timer_t *timer) {
 
 static void fill(struct program *program) {
     struct load *load = &program->load;
-    while (load_may_send(load) &&
-           fb_peer_send(program->peer, load_message(load), load->size) == 0)
+    while (load_may_send(load) && fb_peer_send(program->peer, load_message(load), load->size) == 0)
         load_sent(load);
 }
 
