@@ -1,0 +1,136 @@
+/*
+ * The inside of role/client.h, for client*.c and no one else:
+ *   client.c        birth, death, the session
+ *   client_path.c   one path: offer, answer, data channel
+ *   client_proxy.c  the proxy's port: heads, and connections as streams
+ *
+ * Who calls whom: a callback of the loop changes something and then calls fb_client_pump() as its
+ * last act, because that may end the session with all its paths and connections. Nothing below the
+ * pump calls it again.
+ */
+#ifndef FB_ROLE_CLIENT_IMPL_H
+#define FB_ROLE_CLIENT_IMPL_H
+
+#include "base/list.h"
+#include "core/proxyhead.h"
+#include "core/rendezvous.h"
+#include "core/session.h"
+#include "net/loop.h"
+#include "role/client.h"
+#include "role/joined.h"
+#include "role/pipe.h"
+#include "rtc/peer.h"
+
+#define FB_CLIENT_SCRATCH 65536
+#define FB_CLIENT_SECOND_US UINT64_C(1000000)
+
+enum client_path_state {
+    PATH_GATHERING,  /* the peer learns its own addresses */
+    PATH_ASKING,     /* the offer is with the broker */
+    PATH_CONNECTING, /* a volunteer has answered */
+    PATH_UP,         /* the data channel is open */
+    PATH_OPEN,       /* the egress has answered on it */
+};
+
+struct client_path {
+    struct fb_list link; /* client->paths */
+    struct fb_client *client;
+    uint32_t id;
+    enum client_path_state state;
+    struct fb_peer *peer;
+    struct fb_rendezvous *rv; /* while the offer is out */
+    struct fb_fetch *fetch;   /* the offer goes directly */
+    uint32_t number;          /* ... or through the session, under this number; 0: not */
+    struct fb_timer *timer;   /* bounds the wait for an answer through the session */
+    size_t queued;            /* in the volunteer, as it says */
+    uint8_t first[FB_FIRST_LEN];
+};
+
+enum client_conn_state {
+    CONN_HEAD,       /* its request comes */
+    CONN_WAITING,    /* for a session, or for room among its streams */
+    CONN_CONNECTING, /* its stream is open, the egress connects */
+    CONN_OPEN,
+};
+
+/* A connection of an app. */
+struct client_conn {
+    struct fb_list link;      /* client->conns */
+    struct fb_list wait_link; /* client->waiting, or in no list */
+    struct fb_client *client;
+    uv_tcp_t *tcp;
+    struct fb_proxyhead *head;
+    enum client_conn_state state;
+    uint64_t since_us; /* of the state */
+    uint64_t stream;
+    uint8_t *out; /* destination, rewritten head and early data, for the stream */
+    size_t out_len, out_done;
+    uint64_t body_left;  /* of what the app sends, for the stream */
+    struct fb_pipe pipe; /* CONN_OPEN */
+};
+
+struct fb_client {
+    struct fb_client_config config;
+    struct fb_join join;
+    struct fb_joined *joined;
+    const struct fb_document *document;
+
+    struct fb_session *s; /* NULL: none */
+    struct fb_timer *timer;
+    uint8_t egress[FB_EGRESS_ID_LEN];
+    uint8_t handle[FB_HANDLE_LEN]; /* what the broker calls the session by */
+    size_t egress_turn, broker_turn;
+
+    struct fb_list paths;
+    struct fb_timer *retry;
+    uint64_t retry_at_us;
+    uint64_t tried_us; /* when the last attempt began */
+    unsigned failures; /* attempts in a row that gave no open path */
+    uint32_t next_number;
+
+    uv_tcp_t *listener;
+    struct fb_addr listen;
+    struct fb_list conns, waiting, ends;
+    struct fb_timer *tick; /* connections that wait too long */
+    bool stopped, pumping;
+
+    struct fb_client_counts counts;
+    uint8_t scratch[FB_CLIENT_SCRATCH];
+    uint8_t message[FB_MESSAGE_MAX];
+};
+
+/* client.c */
+void fb_client_say(struct fb_client *client, enum fb_client_stage stage, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Events out, messages out, new paths, timers: after anything that touched the session. */
+void fb_client_pump(struct fb_client *client);
+/* Looks whether paths are missing: soon, from the loop. */
+void fb_client_want_path(struct fb_client *client, uint64_t delay_us);
+/* An attempt has come to nothing. soon: the other side asked for another at once. */
+void fb_client_failed(struct fb_client *client, bool soon);
+/* Ends the session as lost: its egress process is gone. Its paths and streams end with the pump. */
+void fb_client_drop_session(struct fb_client *client);
+bool fb_client_is_local(const struct fb_client *client);
+
+/* client_path.c */
+/* Begins another path. 0; FB_ERR_AGAIN: the session has no token in hand; FB_ERR_NOMEM, ... */
+int fb_client_path_begin(struct fb_client *client);
+/* Closes and frees; tell: the session hears of it. */
+void fb_client_path_end(struct client_path *path, bool tell);
+struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id);
+/* An answer that came through the session: number || sealed. */
+void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len);
+/* No path is left to carry answers: offers that went through the session have failed. */
+void fb_client_path_posts_lost(struct fb_client *client);
+
+/* client_proxy.c */
+int fb_client_proxy_start(struct fb_client *client, char err[static FB_NET_ERR_MAX]);
+void fb_client_proxy_stop(struct fb_client *client);
+/* Opens streams for connections that wait, as far as the session allows. */
+void fb_client_proxy_open_waiting(struct fb_client *client);
+/* The session's word about a stream. */
+void fb_client_proxy_stream(struct fb_client *client, uint64_t stream, bool gone);
+/* The session is over: what had a stream ends. */
+void fb_client_proxy_session_lost(struct fb_client *client);
+
+#endif

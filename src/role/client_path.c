@@ -1,0 +1,339 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "role/client_impl.h"
+
+/* The broker holds an offer for up to 20 s, then a volunteer has 10 s to answer. */
+#define ANSWER_WAIT_MS 40000
+#define STUN_SERVERS 2
+#define SEND_LOW ((size_t)128 * 1024)
+#define NUMBER_LEN 4
+
+struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id) {
+    FB_LIST_EACH (it, &client->paths) {
+        struct client_path *path = FB_CONTAINER(it, struct client_path, link);
+        if (path->id == id)
+            return path;
+    }
+    return NULL;
+}
+
+static void say_farewell(struct client_path *path) {
+    uint8_t hop[FB_HOP_MAX];
+    struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = FB_FAREWELL_DONE};
+    int len = fb_hop_encode(&msg, hop, sizeof hop);
+    if (path->peer != NULL && path->state >= PATH_UP && len > 0)
+        (void)fb_peer_send(path->peer, hop, (size_t)len);
+}
+
+void fb_client_path_end(struct client_path *path, bool tell) {
+    struct fb_client *client = path->client;
+    if (tell && client->s != NULL)
+        fb_session_path_down(client->s, path->id, fb_now_us());
+    if (path->fetch != NULL)
+        fb_fetch_cancel(path->fetch);
+    if (path->peer != NULL) {
+        say_farewell(path);
+        fb_peer_close(path->peer);
+    }
+    client->counts.paths -= path->state == PATH_OPEN;
+    fb_rendezvous_free(path->rv);
+    fb_timer_free(path->timer);
+    fb_list_remove(&path->link);
+    free(path);
+}
+
+/* The attempt is over; soon: another is made at once. */
+static void give_up(struct client_path *path, bool soon) {
+    struct fb_client *client = path->client;
+    fb_client_path_end(path, true);
+    fb_client_failed(client, soon);
+    fb_client_pump(client);
+}
+
+/* ---- the answer ---- */
+
+static void found(struct client_path *path, struct fb_answer *answer) {
+    struct fb_client *client = path->client;
+    fb_desc_filter(&answer->desc, fb_client_is_local(client));
+    if (answer->desc.candidate_count == 0 || fb_peer_set_remote(path->peer, &answer->desc) != 0) {
+        fb_client_say(client, FB_CLIENT_WAITING, "a volunteer answered without a usable address");
+        give_up(path, true);
+        return;
+    }
+    path->state = PATH_CONNECTING;
+    if (answer->country[0] != '\0')
+        fb_client_say(client, FB_CLIENT_FOUND, "volunteer found in %s", answer->country);
+    else
+        fb_client_say(client, FB_CLIENT_FOUND, "volunteer found");
+}
+
+static void take_answer(struct client_path *path, struct fb_answer *answer) {
+    struct fb_client *client = path->client;
+    static const uint8_t none[FB_HANDLE_LEN];
+    if (memcmp(answer->handle, none, sizeof none) != 0)
+        memcpy(client->handle, answer->handle, sizeof client->handle);
+    fb_joined_hint(client->joined, answer->document);
+    if (answer->status == FB_ANSWER_OK) {
+        found(path, answer);
+        return;
+    }
+    fb_client_say(client, FB_CLIENT_WAITING, "%s; trying again",
+                  fb_answer_status_text(answer->status));
+    if (answer->status == FB_ANSWER_PROCESS_GONE)
+        fb_client_drop_session(client);
+    if (answer->status == FB_ANSWER_NO_EGRESS) {
+        client->egress_turn++;
+        if (!fb_session_ready(client->s))
+            fb_client_drop_session(client);
+    }
+    bool soon = answer->status == FB_ANSWER_AGAIN || answer->status == FB_ANSWER_NOBODY ||
+                answer->status == FB_ANSWER_PROCESS_GONE;
+    uint64_t wait = answer->retry_after * FB_CLIENT_SECOND_US;
+    if (wait > 0 && client->retry_at_us < fb_now_us() + wait)
+        client->retry_at_us = fb_now_us() + wait;
+    give_up(path, soon);
+}
+
+static void open_answer(struct client_path *path, const uint8_t *sealed, size_t len) {
+    struct fb_answer answer;
+    int err = fb_rendezvous_answer(path->rv, sealed, len, &answer);
+    fb_rendezvous_free(path->rv);
+    path->rv = NULL;
+    if (err != 0) {
+        fb_client_say(path->client, FB_CLIENT_WAITING, "the broker's answer does not open: %s",
+                      fb_strerror(err));
+        give_up(path, false);
+        return;
+    }
+    take_answer(path, &answer);
+}
+
+static void on_fetched(void *user, const struct fb_fetched *result) {
+    struct client_path *path = user;
+    struct fb_client *client = path->client;
+    path->fetch = NULL;
+    if (result->err == 0) {
+        open_answer(path, result->body, result->len);
+        return;
+    }
+    client->broker_turn++;
+    fb_client_say(client, FB_CLIENT_WAITING, "the broker: %s; trying again", result->why);
+    give_up(path, false);
+}
+
+void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len) {
+    struct fb_rd rd = fb_rd_make(data, len);
+    uint32_t number = fb_rd_u32(&rd);
+    FB_LIST_EACH (it, &client->paths) {
+        struct client_path *path = FB_CONTAINER(it, struct client_path, link);
+        if (number == 0 || path->number != number || path->state != PATH_ASKING)
+            continue;
+        fb_timer_set(path->timer, FB_NEVER);
+        open_answer(path, rd.ptr, rd.len);
+        return;
+    }
+}
+
+static void answer_late(void *user) {
+    struct client_path *path = user;
+    if (path->state == PATH_ASKING)
+        give_up(path, false);
+}
+
+void fb_client_path_posts_lost(struct fb_client *client) {
+    FB_LIST_EACH (it, &client->paths) {
+        struct client_path *path = FB_CONTAINER(it, struct client_path, link);
+        if (path->state == PATH_ASKING && path->number != 0)
+            fb_client_path_end(path, true);
+    }
+}
+
+/* ---- the offer ---- */
+
+static void fill_offer(const struct client_path *path, const struct fb_desc *local,
+                       struct fb_offer *offer) {
+    const struct fb_client *client = path->client;
+    *offer = (struct fb_offer){.nat = FB_NAT_UNKNOWN, .desc = *local};
+    fb_desc_filter(&offer->desc, fb_client_is_local(client));
+    memcpy(offer->egress, client->egress, sizeof offer->egress);
+    memcpy(offer->handle, client->handle, sizeof offer->handle);
+    memcpy(offer->first, path->first, sizeof offer->first);
+    if (fb_session_ready(client->s))
+        memcpy(offer->process, fb_session_process_id(client->s), sizeof offer->process);
+}
+
+/* Through the session, where a path lives: the censor then sees one rendezvous only. */
+static int send_post(struct client_path *path, const uint8_t *sealed) {
+    struct fb_client *client = path->client;
+    uint8_t post[NUMBER_LEN + FB_SEALED_OFFER_LEN];
+    struct fb_wr wr = fb_wr_make(post, sizeof post);
+    path->number = ++client->next_number == 0 ? ++client->next_number : client->next_number;
+    fb_wr_u32(&wr, path->number);
+    fb_wr_bytes(&wr, sealed, FB_SEALED_OFFER_LEN);
+    fb_timer_set(path->timer, fb_now_us() + ANSWER_WAIT_MS * UINT64_C(1000));
+    return fb_session_post(client->s, FB_POST_BROKER, post, wr.len);
+}
+
+static int send_directly(struct client_path *path, const char *base, const uint8_t *sealed) {
+    char url[FB_URL_MAX + 16];
+    size_t len = strlen(base);
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    snprintf(url, sizeof url, "%.*s/v1/offer", (int)len, base);
+    const struct fb_fetch_request request = {
+        .url = url,
+        .body = sealed,
+        .len = FB_SEALED_OFFER_LEN,
+        .type = "application/octet-stream",
+        .reply_max = FB_SEALED_ANSWER_LEN,
+        .timeout_ms = ANSWER_WAIT_MS,
+    };
+    path->fetch = fb_fetch_start(path->client->config.fetcher, &request, on_fetched, path);
+    return path->fetch == NULL ? FB_ERR_NOMEM : 0;
+}
+
+static int send_offer(struct client_path *path, const struct fb_desc *local) {
+    struct fb_client *client = path->client;
+    const struct fb_document *document = client->document;
+    const struct fb_document_broker *broker =
+        &document->brokers[client->broker_turn % document->broker_count];
+    struct fb_offer offer;
+    uint8_t sealed[FB_SEALED_OFFER_LEN];
+    fill_offer(path, local, &offer);
+    int err = fb_rendezvous_offer(&path->rv, fb_mem_default(), fb_rng_default(),
+                                  client->config.crypto, broker->sealing_key, client->join.network,
+                                  &offer, sealed);
+    if (err != 0)
+        return err;
+    path->state = PATH_ASKING;
+    client->counts.offers++;
+    return fb_session_open_paths(client->s) > 0 ? send_post(path, sealed)
+                                                : send_directly(path, broker->url, sealed);
+}
+
+/* ---- the peer ---- */
+
+static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
+    struct client_path *path = user;
+    struct fb_client *client = path->client;
+    int err = send_offer(path, local);
+    if (err != 0) {
+        fb_client_say(client, FB_CLIENT_WAITING, "no offer can be made: %s", fb_strerror(err));
+        give_up(path, false);
+        return;
+    }
+    fb_client_pump(client);
+}
+
+static void on_progress(void *user, struct fb_peer *peer, enum fb_peer_stage stage) {
+    struct client_path *path = user;
+    if (stage == FB_PEER_ICE_CONNECTED)
+        fb_client_say(path->client, FB_CLIENT_ICE, "ICE connected");
+    else if (stage == FB_PEER_DTLS_DONE)
+        fb_client_say(path->client, FB_CLIENT_DTLS, "DTLS done");
+}
+
+static void on_open(void *user, struct fb_peer *peer) {
+    struct client_path *path = user;
+    struct fb_client *client = path->client;
+    path->state = PATH_UP;
+    fb_client_say(client, FB_CLIENT_CHANNEL, "data channel open");
+    if (fb_session_path_up(client->s, path->id, fb_now_us()) != 0) {
+        give_up(path, true);
+        return;
+    }
+    fb_client_pump(client);
+}
+
+static bool take_hop(struct client_path *path, const uint8_t *data, size_t len) {
+    struct fb_client *client = path->client;
+    struct fb_hop_msg msg;
+    if (fb_hop_decode(&msg, data, len) != 0)
+        return true;
+    if (msg.type == FB_HOP_QUEUE) {
+        path->queued = msg.bytes;
+        fb_session_path_queued(client->s, path->id, fb_peer_buffered(path->peer) + path->queued);
+    } else if (msg.type == FB_HOP_FAREWELL) {
+        bool carried = path->state == PATH_OPEN;
+        fb_client_say(client, FB_CLIENT_LOST, "the volunteer left: %s",
+                      fb_farewell_text(msg.farewell));
+        fb_client_path_end(path, true);
+        fb_client_failed(client, carried);
+        return false;
+    }
+    return true;
+}
+
+static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
+    struct client_path *path = user;
+    struct fb_client *client = path->client;
+    if (len == 0)
+        return;
+    client->counts.bytes_down += len;
+    if (data[0] == FB_KIND_SESSION) /* what fails closes the path by an event */
+        (void)fb_session_recv(client->s, path->id, data, len, fb_now_us());
+    else if (data[0] == FB_KIND_HOP)
+        (void)take_hop(path, data, len);
+    else
+        return;
+    fb_client_pump(client);
+}
+
+static void on_writable(void *user, struct fb_peer *peer) {
+    struct client_path *path = user;
+    fb_session_path_queued(path->client->s, path->id, fb_peer_buffered(peer) + path->queued);
+    fb_client_pump(path->client);
+}
+
+static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
+    struct client_path *path = user;
+    bool carried = path->state == PATH_OPEN;
+    path->peer = NULL;
+    fb_client_say(path->client, carried ? FB_CLIENT_LOST : FB_CLIENT_WAITING, "%s: %s",
+                  carried ? "the volunteer is gone" : "no way to the volunteer",
+                  fb_peer_reason_text(reason));
+    give_up(path, carried);
+}
+
+static const struct fb_peer_handler peer_handler = {
+    .described = on_described,
+    .progress = on_progress,
+    .open = on_open,
+    .message = on_message,
+    .writable = on_writable,
+    .closed = on_closed,
+};
+
+int fb_client_path_begin(struct fb_client *client) {
+    struct client_path *path = calloc(1, sizeof *path);
+    if (path == NULL)
+        return FB_ERR_NOMEM;
+    int err = fb_session_first(client->s, &path->id, path->first, fb_now_us());
+    if (err != 0) {
+        free(path);
+        return err;
+    }
+    path->client = client;
+    fb_list_init(&path->link);
+    fb_list_push(&client->paths, &path->link);
+    path->timer = fb_timer_new(fb_net_loop(client->config.net), answer_late, path);
+    struct fb_addr stun[STUN_SERVERS];
+    const struct fb_peer_config config = {
+        .offerer = true,
+        .local = fb_client_is_local(client),
+        .stun = stun,
+        .stun_count = fb_joined_stun(client->joined, stun, STUN_SERVERS),
+        .send_low = SEND_LOW,
+        .handler = &peer_handler,
+        .user = path,
+    };
+    err = path->timer == NULL ? FB_ERR_NOMEM
+                              : fb_peer_new(&path->peer, client->config.rtc, &config);
+    if (err != 0)
+        fb_client_path_end(path, true);
+    return err;
+}
