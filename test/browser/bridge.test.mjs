@@ -1,5 +1,5 @@
 // @ts-check
-/** web/widget/bridge.js with the real slot.wasm, and sockets and channels that do as they are told. */
+/** web/widget/bridge.js with the real slot.wasm; sockets and channels do as they are told. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, test } from 'node:test';

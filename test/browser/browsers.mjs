@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Chromium (playwright-core) and Firefox (puppeteer-core, WebDriver BiDi) behind one small interface,
- * as a visitor uses them: default preferences, real input, fresh profile.
+ * Chromium (playwright-core) and Firefox (puppeteer-core, WebDriver BiDi) behind one small
+ * interface, as a visitor uses them: default preferences, real input, fresh profile.
  *
- * The switch is in the frame that <footbridge-widget> makes inside its shadow root; flip() clicks it
- * there through the browser's input pipeline.
+ * The switch is in the frame that <footbridge-widget> makes inside its shadow root; flip() clicks
+ * it there through the browser's input pipeline.
  */
 import { existsSync } from 'node:fs';
 
@@ -22,7 +22,9 @@ const IFRAME = { playwright: 'iframe', puppeteer: ':scope >>> iframe' };
 const ARMED = '#switch:not([aria-disabled])';
 
 /** @typedef {'chromium' | 'firefox'} BrowserName */
-/** @typedef {{ state: string, on: boolean, status: string, helped: string, carried: string }} Face */
+/**
+ * @typedef {{ state: string, on: boolean, status: string, helped: string, carried: string }} Face
+ */
 
 /**
  * @param {BrowserName} name

@@ -25,7 +25,8 @@ async function fileHash(path) {
 
 /** @param {import('./browsers.mjs').BrowserName} name */
 export function carryThrough(name) {
-  describe(`a reader through ${name}`, { skip: browserPath(name) ? false : `no ${name} here` }, () => {
+  const skip = browserPath(name) ? false : `no ${name} here`;
+  describe(`a reader through ${name}`, { skip }, () => {
     /** @type {Origin} */ let origin;
     /** @type {Network} */ let network;
     /** @type {Awaited<ReturnType<typeof launch>>} */ let browser;
@@ -119,7 +120,7 @@ export function carryThrough(name) {
       assert.match(face.carried, /MB$/);
     });
 
-    test('switched off, the path closes and stays closed; switched on, it carries again', async () => {
+    test('switched off, the path closes and stays closed; on, it carries again', async () => {
       const hello = `${origin.url}/hello?again`;
       await visit.flip();
       await visit.until('off');

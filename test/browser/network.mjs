@@ -8,7 +8,7 @@ import { Program, footbridge, run } from './program.mjs';
 
 export class Network {
   /**
-   * @param {{ allow?: string[] }} [options] addresses on this machine that the egress may connect to
+   * @param {{ allow?: string[] }} [options] addresses that the egress may connect to here
    */
   static async start({ allow = [] } = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'footbridge-demo-'));

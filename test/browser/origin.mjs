@@ -34,8 +34,8 @@ export function noiseHash(size, seed) {
 }
 
 /**
- * /noise/SIZE/SEED[?rate=BYTES_A_SECOND]: that noise. POST /hash: the SHA-256 of the body. /hello: a
- * line. /git/...: git's smart HTTP.
+ * /noise/SIZE/SEED[?rate=BYTES_A_SECOND]: that noise. POST /hash: the SHA-256 of the body.
+ * /hello: a line. /git/...: git's smart HTTP.
  */
 export class Origin {
   /** @param {string} [host] */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Programs under test, and those that test them: every wait ends at a line of output or a deadline. */
+/** Programs under test, and those that test them: a wait ends at a line of output or a deadline. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** Publishers' pages with the widget, in the ways that pages differ: policy, isolation, hostility. */
+/** Publishers' pages with the widget: strict, isolated, hostile. */
 import { createServer } from 'node:http';
 
 /** @typedef {{ html: string, headers?: Record<string, string> }} Page */

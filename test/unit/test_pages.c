@@ -51,8 +51,8 @@ static void files_are_whole(void **state) {
     assert_non_null(strstr((const char *)front->body, "{{operator}}/widget.js"));
 }
 
-/* DESIGN section 3: a volunteer connects to nothing but what its network names. A worker has its own
- * policy, so both need one. */
+/* A volunteer connects to nothing but what its network names. A worker has its own policy, so both
+ * need one. */
 static void frame_and_worker_are_confined(void **state) {
     const char *confined[] = {"/frame.html", "/worker.js"};
     for (size_t i = 0; i < 2; i++) {
