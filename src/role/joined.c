@@ -204,6 +204,14 @@ static const char *broker_url(const struct fb_joined *joined, size_t index) {
                : joined->document.brokers[index - joined->join.broker_count].url;
 }
 
+/* The document's brokers are often the link's; nobody is asked twice in a round. */
+static bool is_repeated(const struct fb_joined *joined, size_t index) {
+    for (size_t i = 0; index >= joined->join.broker_count && i < joined->join.broker_count; i++)
+        if (strcmp(joined->join.brokers[i], broker_url(joined, index)) == 0)
+            return true;
+    return false;
+}
+
 static void fetch_next(struct fb_joined *joined);
 
 static void round_failed(struct fb_joined *joined) {
@@ -237,23 +245,26 @@ static void on_fetched(void *user, const struct fb_fetched *result) {
     fetch_next(joined);
 }
 
-static void fetch_next(struct fb_joined *joined) {
+static bool fetch_from(struct fb_joined *joined, const char *base) {
     char url[FB_URL_MAX + 16];
-    while (joined->fetch == NULL && joined->tried < broker_count(joined)) {
-        joined->broker %= broker_count(joined);
-        const char *base = broker_url(joined, joined->broker);
-        size_t len = strlen(base);
-        while (len > 0 && base[len - 1] == '/')
-            len--;
-        snprintf(url, sizeof url, "%.*s/v1/network", (int)len, base);
-        struct fb_fetch_request request = {
-            .url = url, .reply_max = FB_DOCUMENT_MAX, .timeout_ms = FETCH_TIMEOUT_MS};
-        joined->fetch = fb_fetch_start(joined->config.fetcher, &request, on_fetched, joined);
-        if (joined->fetch != NULL)
-            return;
+    size_t len = strlen(base);
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    snprintf(url, sizeof url, "%.*s/v1/network", (int)len, base);
+    struct fb_fetch_request request = {
+        .url = url, .reply_max = FB_DOCUMENT_MAX, .timeout_ms = FETCH_TIMEOUT_MS};
+    joined->fetch = fb_fetch_start(joined->config.fetcher, &request, on_fetched, joined);
+    if (joined->fetch == NULL)
         snprintf(joined->why, sizeof joined->why, "%s", fb_strerror(FB_ERR_NOMEM));
-        joined->broker++;
-        joined->tried++;
+    return joined->fetch != NULL;
+}
+
+static void fetch_next(struct fb_joined *joined) {
+    for (; joined->tried < broker_count(joined); joined->broker++, joined->tried++) {
+        joined->broker %= broker_count(joined);
+        if (!is_repeated(joined, joined->broker) &&
+            fetch_from(joined, broker_url(joined, joined->broker)))
+            return;
     }
     round_failed(joined);
 }
