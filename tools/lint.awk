@@ -26,7 +26,7 @@ BEGIN {
     sys["net"] = c "|" posix "|uv|libwebsockets|curl/.*|ares.*|openssl/.*|zlib"
     sys["rtc"] = c "|" posix "|uv|openssl/.*|nice/.*|agent|glib.*|gio/.*|usrsctp"
     sys["role"] = c "|" posix "|uv|cjson/.*"
-    sys["cmd"] = c "|" posix "|uv|ini|qrencode|cjson/.*|openssl/.*"
+    sys["cmd"] = c "|" posix "|ftw|uv|curl/.*|ini|qrencode|cjson/.*|openssl/.*"
     sys["wasm"] = "stdbool|stddef|stdint|limits"
 
     # No bound, hidden state, or undefined overflow; blocking look-ups. In tests, which run under

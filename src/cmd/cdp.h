@@ -1,6 +1,6 @@
 /*
- * Chrome DevTools Protocol over a pair of pipes (--remote-debugging-pipe): JSON messages, a NUL behind
- * each. Commands are answered by id; sessions are the flat ones of Target.attachToTarget.
+ * Chrome DevTools Protocol over a pair of pipes (--remote-debugging-pipe): JSON messages, a NUL
+ * behind each. Commands are answered by id; sessions are the flat ones of Target.attachToTarget.
  */
 #ifndef FB_CMD_CDP_H
 #define FB_CMD_CDP_H
@@ -22,8 +22,8 @@ struct fb_cdp_handler {
     void (*closed)(void *user);
 };
 
-/* Reads from `from` and writes to `to`, which stay the caller's and outlive the object. NULL: out of
- * memory. */
+/* Reads from `from` and writes to `to`, which stay the caller's and outlive the object. NULL: out
+ * of memory. */
 struct fb_cdp *fb_cdp_new(uv_pipe_t *to, uv_pipe_t *from, const struct fb_cdp_handler *handler,
                           void *user);
 /* Stops reading; commands under way end without reply. Before the pipes are closed. NULL-safe. */

@@ -1,7 +1,7 @@
 /*
- * A visitor for the demo: headless Chromium, which opens a page with the widget and flips its switch
- * with the mouse, as a person would. Found on PATH, run with a profile of its own that is deleted at
- * the end.
+ * A visitor for the demo: headless Chromium, which opens a page with the widget and flips its
+ * switch with the mouse, as a person would. Found on PATH, run with a profile of its own that is
+ * deleted at the end.
  */
 #ifndef FB_CMD_CHROMIUM_H
 #define FB_CMD_CHROMIUM_H
@@ -30,8 +30,8 @@ struct fb_chromium;
 /* Starts it. NULL with a message in err. No callback is made from inside. */
 struct fb_chromium *fb_chromium_new(const struct fb_chromium_config *config,
                                     char err[static FB_CHROMIUM_ERR_MAX]);
-/* Ends the browser and removes its profile. Runs the loop until that is done, which takes seconds at
- * most: call from outside every callback. Accepts NULL. */
+/* Ends the browser and removes its profile. Runs the loop until that is done, which takes seconds
+ * at most: call from outside every callback. Accepts NULL. */
 void fb_chromium_free(struct fb_chromium *chromium);
 
 #endif

@@ -19,8 +19,8 @@ struct fb_demosite;
 
 /*
  * Puts the site's routes on server, before it listens. operator_origin: where the widget comes from
- * ("http://127.0.0.1:8080"). visited is called at each visit to the front page; may be NULL. NULL when
- * out of memory.
+ * ("http://127.0.0.1:8080"). visited is called at each visit to the front page; may be NULL. NULL
+ * when out of memory.
  */
 struct fb_demosite *fb_demosite_new(struct fb_server *server, const char *operator_origin,
                                     void (*visited)(void *user), void *user);

@@ -1,7 +1,7 @@
 /*
- * A download through a SOCKS5 proxy that resolves names, hashed while it comes: what the demo fetches
- * to show that everything works. libcurl, in a thread of the loop's pool, because the loop itself is
- * busy being the proxy.
+ * A download through a SOCKS5 proxy that resolves names, hashed while it comes: what the demo
+ * fetches to show that everything works. libcurl, in a thread of the loop's pool, because the loop
+ * itself is busy being the proxy.
  */
 #ifndef FB_CMD_DOWNLOAD_H
 #define FB_CMD_DOWNLOAD_H

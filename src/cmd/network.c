@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -103,11 +104,16 @@ static int set_stun(struct fb_document *doc, const struct fb_texts *servers) {
 }
 
 static int set_min_version(struct fb_document *doc, const char *text) {
-    unsigned a, b, c;
-    char rest;
-    if (sscanf(text, "%3u.%3u.%3u%c", &a, &b, &c, &rest) != 3 || a > 255 || b > 255 || c > 255)
-        return complain("--min-version %s: not MAJOR.MINOR.PATCH", text);
-    doc->min_version = FB_SOFTWARE_VERSION(a, b, c);
+    unsigned long parts[3];
+    const char *p = text;
+    for (size_t i = 0; i < 3; i++) {
+        char *end;
+        parts[i] = strtoul(p, &end, 10);
+        if (*p < '0' || *p > '9' || parts[i] > 255 || *end != (i < 2 ? '.' : '\0'))
+            return complain("--min-version %s: not MAJOR.MINOR.PATCH", text);
+        p = end + 1;
+    }
+    doc->min_version = FB_SOFTWARE_VERSION(parts[0], parts[1], parts[2]);
     return 0;
 }
 
@@ -127,7 +133,8 @@ static int make_key(const char *dir, enum fb_key_kind kind, size_t number, uint8
     return code == 0 ? 0 : complain("%s", err);
 }
 
-/* The id of an egress whose key file is there already: it was listed before, or comes from elsewhere. */
+/* The id of an egress whose key file is there already: it was listed before, or comes from
+ * elsewhere. */
 static int known_egress(const char *path, uint8_t id[FB_EGRESS_ID_LEN]) {
     char err[FB_KEYS_ERR_MAX];
     uint8_t key[FB_KEY_LEN];

@@ -110,9 +110,9 @@ struct used {
 };
 
 /*
- * Found by id through the map. The ring holds the same ids in order of use; as a checked ticket lives
- * at most LIFE + SLACK from now, an entry that old has expired wherever it stands, and looking at
- * the ring's head alone is enough to bound what is kept.
+ * Found by id through the map. The ring holds the same ids in order of use; as a checked ticket
+ * lives at most LIFE + SLACK from now, an entry that old has expired wherever it stands, and
+ * looking at the ring's head alone is enough to bound what is kept.
  */
 struct fb_replay {
     const struct fb_mem *mem;

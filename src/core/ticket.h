@@ -71,13 +71,14 @@ const char *fb_ticket_strerror(int err);
 /* The ids of tickets used at this process, each kept until its ticket has expired. */
 struct fb_replay;
 
-/* max: how many ids are held at once, at least 1; it bounds memory to about 100 bytes each. NULL when out of
- * memory. */
+/* max: how many ids are held at once, at least 1; it bounds memory to about 100 bytes each. NULL
+ * when out of memory. */
 struct fb_replay *fb_replay_new(const struct fb_mem *mem, const struct fb_rng *rng, size_t max);
 void fb_replay_free(struct fb_replay *replay);
 /*
- * Marks a checked ticket as used. 0, FB_ERR_USED when it was before, FB_ERR_LIMIT when max unexpired
- * ids are held (the ticket stays unused), FB_ERR_EXPIRED (the clock was set back), FB_ERR_NOMEM.
+ * Marks a checked ticket as used. 0, FB_ERR_USED when it was before, FB_ERR_LIMIT when max
+ * unexpired ids are held (the ticket stays unused), FB_ERR_EXPIRED (the clock was set back),
+ * FB_ERR_NOMEM.
  */
 int fb_replay_use(struct fb_replay *replay, const struct fb_ticket *ticket, uint64_t now_s);
 size_t fb_replay_count(const struct fb_replay *replay);

@@ -9,7 +9,8 @@
  *
  * Names are the paper's: h the handshake hash, ck the chaining key, k the cipher key (section 5).
  * Each k seals one message here, so the nonce n is always 0 and need not be kept. The first failure
- * stays in err and makes all later steps nothing, so that the message patterns read as in the paper.
+ * stays in err and makes all later steps nothing, so that the message patterns read as in the
+ * paper.
  */
 #include <string.h>
 

@@ -39,8 +39,8 @@ static void must(int ok) {
         abort();
 }
 
-/* Errors, even those of a success (an optional step that failed), must not stay in the thread's queue:
- * TLS on the same thread would take them for its own (SSL_get_error(3)). */
+/* Errors, even those of a success (an optional step that failed), must not stay in the thread's
+ * queue: TLS on the same thread would take them for its own (SSL_get_error(3)). */
 static int finish(int err) {
     ERR_clear_error();
     return err;

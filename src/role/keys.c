@@ -78,6 +78,7 @@ static int create(const char *path, mode_t mode, const void *bytes, size_t len,
 static int slurp(const char *path, bool secret, void *out, size_t cap, size_t *len,
                  char err[static FB_KEYS_ERR_MAX]) {
     struct stat st;
+    *len = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return fail(err, errno == ENOENT ? FB_ERR_NOT_FOUND : FB_ERR_IO, "%s: %s", path,

@@ -1,6 +1,7 @@
 /*
- * An attach message as an egress judges it: ticket, then first message. Signatures pass, so that the
- * fields behind them are reached; what was accepted is used twice, and the second time must fail.
+ * An attach message as an egress judges it: ticket, then first message. Signatures pass, so that
+ * the fields behind them are reached; what was accepted is used twice, and the second time must
+ * fail.
  */
 #include <stdlib.h>
 

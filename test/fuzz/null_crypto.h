@@ -1,10 +1,10 @@
 /*
- * A crypto table that protects nothing, for fuzzers only: sealing is a copy with a checksum behind it,
- * so that a fuzzer's mutations reach the code behind authentication. Same sizes, same order of calls
- * and same errors as src/crypto.
+ * A crypto table that protects nothing, for fuzzers only: sealing is a copy with a checksum behind
+ * it, so that a fuzzer's mutations reach the code behind authentication. Same sizes, same order of
+ * calls and same errors as src/crypto.
  */
-#ifndef FB_FUZZ_NULL_CRYPTO_H
-#define FB_FUZZ_NULL_CRYPTO_H
+#ifndef FB_TEST_NULL_CRYPTO_H
+#define FB_TEST_NULL_CRYPTO_H
 
 #include "core/crypto.h"
 
