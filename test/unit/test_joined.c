@@ -104,7 +104,7 @@ static int set_up(void **state) {
     w->document.issued_s = fb_unix_s();
     w->document.expires_s = fb_unix_s() + 1000;
     w->document.broker_count = w->document.egress_count = 1;
-    strcpy(w->document.brokers[0].url, w->join.brokers[0]);
+    memcpy(w->document.brokers[0].url, w->join.brokers[0], sizeof w->join.brokers[0]);
     strcpy(w->document.egresses[0].url, "ws://127.0.0.1:1/v1/path");
     w->document.stun_count = 1;
     strcpy(w->document.stun[0], "127.0.0.1:3478");
@@ -209,7 +209,7 @@ static void follows_a_hint(void **state) {
     assert_int_equal(w->asked, 2);
     assert_int_equal(w->changed, 2);
     uint8_t copy[FB_DOCUMENT_MAX];
-    size_t len = w->len;
+    size_t len;
     w->document.serial = 7;
     sign(w, seed);
     memcpy(copy, w->bytes, len = w->len);

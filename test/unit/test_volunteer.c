@@ -1,6 +1,6 @@
 /*
- * role/volunteer between a broker, an egress and a client that are stubs: real sockets, real WebRTC,
- * all on one loop.
+ * role/volunteer between a broker, an egress and a client that are stubs: real sockets, real
+ * WebRTC, all on one loop.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -250,7 +250,7 @@ static void sign_document(struct world *w, uint16_t port) {
     snprintf(broker, FB_URL_MAX, "http://127.0.0.1:%u", port);
     snprintf(egress, FB_URL_MAX, "ws://127.0.0.1:%u/v1/path", port);
     memset(document.egresses[0].id, 9, FB_EGRESS_ID_LEN);
-    strcpy(w->join.brokers[0], broker);
+    memcpy(w->join.brokers[0], broker, sizeof w->join.brokers[0]);
     w->join.broker_count = 1;
     assert_int_equal(fb_ed25519_public(seed, w->join.network), 0);
     assert_int_equal(
