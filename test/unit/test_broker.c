@@ -1,0 +1,745 @@
+/* The broker over real sockets on loopback: clients by HTTP and through egresses, volunteers and
+ * egresses by WebSocket. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "core/linkseal.h"
+#include "core/rendezvous.h"
+#include "core/ticket.h"
+#include "crypto/openssl.h"
+#include "net/fetch.h"
+#include "net/loop.h"
+#include "role/broker.h"
+#include "wait.h"
+
+#define LIMIT_MS 10000
+
+static const uint8_t process_id[FB_PROCESS_ID_LEN] = "process number 1";
+static const uint8_t egress_id[FB_EGRESS_ID_LEN] = "the one egress of this network.";
+static const uint8_t link_secret[FB_KEY_LEN] = "a secret of broker and egresses";
+
+struct vol {
+    struct fb_ws *ws;
+    bool open, closed;
+    int code;
+    size_t got;
+    struct fb_vol_msg last;
+    unsigned seen[FB_VOL_STATUS + 1]; /* messages by type */
+};
+
+struct client {
+    struct fb_rendezvous *rv;
+    struct fb_fetch *fetch;
+    struct fb_offer offer;
+    uint8_t sealed[FB_SEALED_OFFER_LEN];
+    bool done;
+    int err, status;
+    struct fb_answer answer;
+};
+
+struct world {
+    uv_loop_t loop;
+    struct fb_net *net;
+    struct fb_server *server;
+    struct fb_fetcher *fetcher;
+    struct fb_broker *broker;
+    struct fb_addr addr;
+    struct fb_broker_link link; /* an egress of this process */
+    uint8_t network_seed[FB_KEY_LEN], network_id[FB_KEY_LEN], sealing_public[FB_KEY_LEN];
+    struct fb_ticket_key ticket_key;
+    struct fb_document document;
+    struct fb_log log;
+    char logged[65536];
+    size_t logged_len;
+    struct client client;
+    struct vol vol;
+    /* what the egress of this process was answered */
+    unsigned answers;
+    uint64_t number;
+    uint8_t sealed[FB_SEALED_ANSWER_LEN];
+    size_t sealed_len;
+    char body[4096];
+    size_t body_len;
+    int body_status;
+    bool body_done;
+};
+
+static void keep_log(void *ctx, enum fb_log_level level, const char *line) {
+    struct world *w = ctx;
+    size_t len = strlen(line);
+    if (w->logged_len + len < sizeof w->logged) {
+        memcpy(w->logged + w->logged_len, line, len);
+        w->logged_len += len;
+    }
+}
+
+static void on_answered(void *user, uint64_t request, const uint8_t *sealed, size_t len) {
+    struct world *w = user;
+    w->answers++;
+    w->number = request;
+    w->sealed_len = len;
+    memcpy(w->sealed, sealed, len);
+}
+
+static struct world *world_new(bool local, void (*adjust)(struct fb_broker_config *config)) {
+    struct world *w = calloc(1, sizeof *w);
+    const struct fb_crypto *crypto = fb_crypto_openssl();
+    char err[FB_BROKER_ERR_MAX];
+    uv_loop_init(&w->loop);
+    w->log = (struct fb_log){"broker", FB_LOG_DEBUG, keep_log, w};
+    struct fb_net_config net = {.loop = &w->loop};
+    w->net = fb_net_new(&net, err);
+    w->server = fb_server_new(w->net, NULL, NULL, err);
+    w->fetcher = fb_fetcher_new(&w->loop, NULL);
+    w->addr = (struct fb_addr){.family = 4, .ip = {127, 0, 0, 1}};
+    assert_int_equal(fb_server_listen(w->server, &w->addr, err), 0);
+
+    struct fb_broker_config config;
+    fb_broker_config_init(&config);
+    memset(w->network_seed, 1, FB_KEY_LEN);
+    memset(config.sealing_key, 2, FB_KEY_LEN);
+    memset(config.ticket_seed, 3, FB_KEY_LEN);
+    fb_ed25519_public(w->network_seed, w->network_id);
+    memcpy(config.network_id, w->network_id, FB_KEY_LEN);
+    struct fb_document *document = &w->document;
+    document->flags = local ? FB_DOCUMENT_LOCAL : 0;
+    document->serial = 7;
+    document->issued_s = fb_unix_s();
+    document->expires_s = fb_unix_s() + 3600;
+    document->broker_count = document->egress_count = document->stun_count = 1;
+    snprintf(document->brokers[0].url, FB_URL_MAX, "http://127.0.0.1:%u", w->addr.port);
+    snprintf(document->egresses[0].url, FB_URL_MAX, "wss://egress.example/v1/path");
+    snprintf(document->stun[0], FB_HOSTPORT_MAX, "stun.example:3478");
+    memcpy(document->egresses[0].id, egress_id, FB_EGRESS_ID_LEN);
+    fb_x25519_public(config.sealing_key, document->brokers[0].sealing_key);
+    fb_ed25519_public(config.ticket_seed, document->brokers[0].ticket_key);
+    memcpy(w->sealing_public, document->brokers[0].sealing_key, FB_KEY_LEN);
+    fb_ticket_key_init(&w->ticket_key, crypto, document->brokers[0].ticket_key);
+    uint8_t bytes[FB_DOCUMENT_MAX];
+    assert_int_equal(fb_document_encode(crypto, document, w->network_seed, bytes,
+                                        &config.document_len),
+                     0);
+    config.document = bytes;
+    config.net = w->net;
+    config.server = w->server;
+    config.crypto = crypto;
+    config.log = &w->log;
+    config.link_secret = link_secret;
+    if (adjust != NULL)
+        adjust(&config);
+    w->broker = fb_broker_new(&config, err);
+    if (w->broker == NULL)
+        fail_msg("%s", err);
+    assert_int_equal(fb_broker_attach(w->broker, egress_id, process_id, on_answered, w, &w->link),
+                     0);
+    return w;
+}
+
+static void world_free(struct world *w) {
+    fb_rendezvous_free(w->client.rv);
+    fb_broker_stop(w->broker);
+    fb_fetcher_free(w->fetcher);
+    fb_server_free(w->server);
+    fb_broker_free(w->broker);
+    fb_net_free(w->net);
+    assert_int_equal(fb_loop_finish(&w->loop), 0);
+    free(w);
+}
+
+/* ---- a volunteer ---- */
+
+static void vol_open(void *user, struct fb_ws *ws) {
+    ((struct vol *)user)->open = true;
+}
+
+static void vol_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+    struct vol *vol = user;
+    assert_int_equal(fb_vol_decode(&vol->last, data, len), 0);
+    vol->seen[vol->last.type]++;
+    vol->got++;
+}
+
+static void vol_closed(void *user, struct fb_ws *ws, int code, const char *why) {
+    struct vol *vol = user;
+    vol->closed = true;
+    vol->code = code;
+}
+
+static bool vol_is_open(void *ctx) {
+    return ((struct vol *)ctx)->open;
+}
+
+static bool vol_is_closed(void *ctx) {
+    return ((struct vol *)ctx)->closed;
+}
+
+static bool vol_got(void *ctx) {
+    return ((struct vol *)ctx)->got > 0;
+}
+
+static void vol_say(struct vol *vol, struct fb_vol_msg msg) {
+    uint8_t bytes[FB_VOL_MAX];
+    int len = fb_vol_encode(&msg, bytes, sizeof bytes);
+    assert_true(len > 0);
+    vol->got = 0;
+    assert_int_equal(fb_ws_send(vol->ws, bytes, (size_t)len), 0);
+}
+
+static void vol_connect(struct world *w, struct vol *vol) {
+    static const struct fb_ws_handler handler = {vol_open, vol_message, NULL, vol_closed};
+    static const struct fb_ws_limits limits = {.message_max = FB_VOL_MAX, .send_max = 10000};
+    char url[80], err[FB_NET_ERR_MAX];
+    snprintf(url, sizeof url, "ws://127.0.0.1:%u/v1/volunteer", w->addr.port);
+    memset(vol, 0, sizeof *vol);
+    vol->ws = fb_ws_connect(w->net, url, &limits, 5000000, &handler, vol, err);
+    assert_true(wait_for(&w->loop, vol_is_open, vol, LIMIT_MS));
+}
+
+static void vol_join(struct world *w, struct vol *vol, uint16_t places) {
+    vol_connect(w, vol);
+    vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_HELLO,
+                                     .hello = {FB_SIGNAL_VERSION, FB_VOLUNTEER_BROWSER,
+                                               FB_NAT_EASY, 4}});
+    assert_true(wait_for(&w->loop, vol_got, vol, LIMIT_MS));
+    assert_int_equal(vol->last.type, FB_VOL_WELCOME);
+    if (places > 0)
+        vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_READY, .free = places});
+}
+
+/* ---- a client ---- */
+
+static struct fb_desc a_desc(enum fb_setup setup) {
+    struct fb_desc desc = {.setup = setup, .sctp_port = 5000, .max_message_size = 65536};
+    strcpy(desc.ufrag, "abcd");
+    strcpy(desc.pwd, "abcdefghijklmnopqrstuvwx");
+    static const uint8_t ips[][4] = {{10, 0, 0, 1}, {8, 8, 8, 8}, {127, 0, 0, 1}, {9, 9, 9, 9},
+                                     {1, 1, 1, 1}};
+    for (size_t i = 0; i < 5; i++) {
+        struct fb_candidate *c = &desc.candidates[desc.candidate_count++];
+        c->type = FB_CAND_HOST;
+        c->addr = (struct fb_addr){.family = 4, .port = (uint16_t)(4000 + i)};
+        memcpy(c->addr.ip, ips[i], 4);
+        c->priority = 1000 - (uint32_t)i;
+    }
+    return desc;
+}
+
+static void client_prepare(struct world *w, struct client *client) {
+    memset(client, 0, sizeof *client);
+    memcpy(client->offer.egress, egress_id, FB_EGRESS_ID_LEN);
+    memset(client->offer.first, 0x11, FB_FIRST_LEN);
+    client->offer.desc = a_desc(FB_SETUP_ACTPASS);
+    client->offer.nat = FB_NAT_EASY;
+}
+
+static void client_seal(struct world *w, struct client *client) {
+    assert_int_equal(fb_rendezvous_offer(&client->rv, fb_mem_default(), fb_rng_default(),
+                                         fb_crypto_openssl(), w->sealing_public, w->network_id,
+                                         &client->offer, client->sealed),
+                     0);
+}
+
+static void client_done(void *user, const struct fb_fetched *result) {
+    struct client *client = user;
+    client->done = true;
+    client->fetch = NULL;
+    client->err = result->err;
+    client->status = result->status;
+    if (result->err != 0 || client->rv == NULL)
+        return;
+    assert_int_equal(fb_rendezvous_answer(client->rv, result->body, result->len, &client->answer),
+                     0);
+}
+
+static void client_post(struct world *w, struct client *client, size_t len) {
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/offer", w->addr.port);
+    struct fb_fetch_request request = {.url = url, .body = client->sealed, .len = len,
+                                       .reply_max = 4096, .timeout_ms = 30000};
+    client->done = false;
+    client->fetch = fb_fetch_start(w->fetcher, &request, client_done, client);
+}
+
+static bool client_is_done(void *ctx) {
+    return ((struct client *)ctx)->done;
+}
+
+static void client_start(struct world *w, struct client *client) {
+    client_prepare(w, client);
+    client_seal(w, client);
+    client_post(w, client, sizeof client->sealed);
+}
+
+static bool is_waiting(void *ctx) {
+    struct fb_broker_counts counts;
+    fb_broker_count(((struct world *)ctx)->broker, &counts);
+    return counts.match.waiting == 1;
+}
+
+static void answer_offer(struct world *w, struct vol *vol) {
+    assert_true(wait_for(&w->loop, vol_got, vol, LIMIT_MS));
+    assert_int_equal(vol->last.type, FB_VOL_OFFER);
+    vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER, .match = vol->last.match,
+                                     .desc = a_desc(FB_SETUP_ACTIVE)});
+    assert_true(wait_for(&w->loop, vol_got, vol, LIMIT_MS));
+    assert_int_equal(vol->last.type, FB_VOL_RELEASE);
+}
+
+static void check_release(struct world *w, const struct vol *vol, const struct client *client) {
+    struct fb_ticket ticket;
+    const struct fb_vol_release *release = &vol->last.release;
+    assert_memory_equal(release->egress, egress_id, FB_EGRESS_ID_LEN);
+    assert_memory_equal(release->first, client->offer.first, FB_FIRST_LEN);
+    assert_int_equal(fb_ticket_check(fb_crypto_openssl(), release->ticket, FB_TICKET_LEN,
+                                     &w->ticket_key, 1, process_id, release->first, FB_FIRST_LEN,
+                                     fb_unix_s(), &ticket),
+                     0);
+}
+
+/* ---- tests ---- */
+
+static void a_match(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_join(w, &w->vol, 1);
+    client_start(w, &w->client);
+    answer_offer(w, &w->vol);
+    check_release(w, &w->vol, &w->client);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.err, 0);
+    assert_int_equal(w->client.answer.status, FB_ANSWER_OK);
+    assert_int_equal(w->client.answer.document, 7);
+    assert_int_equal(w->client.answer.desc.setup, FB_SETUP_ACTIVE);
+    assert_int_equal(w->client.answer.desc.candidate_count, 5); /* local: all of them */
+    static const uint8_t none[FB_HANDLE_LEN];
+    assert_memory_not_equal(w->client.answer.handle, none, FB_HANDLE_LEN);
+    struct fb_broker_counts counts;
+    fb_broker_count(w->broker, &counts);
+    assert_int_equal(counts.match.live, 1);
+    assert_int_equal(counts.tickets, 1);
+    /* DESIGN section 3.5. */
+    w->logged[w->logged_len] = '\0';
+    assert_null(strstr(w->logged, "127.0.0.1"));
+    assert_null(strstr(w->logged, "8.8.8.8"));
+    world_free(w);
+}
+
+static void offer_is_held_until_somebody_is_free(void **state) {
+    struct world *w = world_new(true, NULL);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, is_waiting, w, LIMIT_MS));
+    vol_join(w, &w->vol, 1);
+    answer_offer(w, &w->vol);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_OK);
+    fb_rendezvous_free(w->client.rv);
+    /* The place is used up: the next waits. */
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, is_waiting, w, LIMIT_MS));
+    assert_int_equal(w->vol.seen[FB_VOL_OFFER], 1);
+    world_free(w);
+}
+
+static void candidates_are_filtered(void **state) {
+    struct world *w = world_new(false, NULL);
+    vol_join(w, &w->vol, 1);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.last.type, FB_VOL_OFFER);
+    assert_int_equal(w->vol.last.desc.candidate_count, 2);
+    assert_int_equal(w->vol.last.desc.candidates[0].addr.ip[0], 8);
+    assert_int_equal(w->vol.last.desc.candidates[1].addr.ip[0], 9);
+    answer_offer(w, &w->vol);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.desc.candidate_count, 2);
+    world_free(w);
+}
+
+static void short_times(struct fb_broker_config *config) {
+    config->limits.hold_ms = 150;
+    config->limits.answer_ms = 150;
+    config->limits.status_us = 100000;
+}
+
+static void nobody_and_again(void **state) {
+    struct world *w = world_new(true, short_times);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_NOBODY);
+    fb_rendezvous_free(w->client.rv);
+    vol_join(w, &w->vol, 1);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_AGAIN);
+    assert_int_equal(w->vol.seen[FB_VOL_OFFER], 1);
+    assert_int_equal(w->vol.seen[FB_VOL_RELEASE], 0);
+    fb_rendezvous_free(w->client.rv);
+    /* A volunteer that leaves instead of answering: at once. */
+    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_READY, .free = 1});
+    client_start(w, &w->client);
+    w->vol.got = 0;
+    while (w->vol.seen[FB_VOL_OFFER] < 2)
+        assert_true((w->vol.got = 0, wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS)));
+    fb_ws_close(w->vol.ws, 1000, NULL);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_AGAIN);
+    world_free(w);
+}
+
+static bool vol_cancelled(void *ctx) {
+    return ((struct vol *)ctx)->seen[FB_VOL_CANCEL] > 0;
+}
+
+static void client_that_goes_away(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_join(w, &w->vol, 1);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
+    fb_fetch_cancel(w->client.fetch);
+    assert_true(wait_for(&w->loop, vol_cancelled, &w->vol, LIMIT_MS));
+    /* Too late an answer changes nothing. */
+    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER, .match = w->vol.last.match,
+                                         .desc = a_desc(FB_SETUP_ACTIVE)});
+    wait_for(&w->loop, wait_never, NULL, 50);
+    assert_int_equal(w->vol.seen[FB_VOL_RELEASE], 0);
+    assert_false(w->vol.closed);
+    world_free(w);
+}
+
+static void ten_a_minute(struct fb_broker_config *config) {
+    config->limits.offers_per_minute = 10;
+    config->limits.hold_ms = 10;
+}
+
+static void bad_offers(void **state) {
+    struct world *w = world_new(true, ten_a_minute);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_NOBODY);
+    fb_rendezvous_free(w->client.rv);
+    w->client.rv = NULL;
+    client_post(w, &w->client, sizeof w->client.sealed); /* played again */
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.status, 400);
+    w->client.sealed[500] ^= 1;
+    client_post(w, &w->client, sizeof w->client.sealed);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.status, 400);
+    client_post(w, &w->client, 0);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.status, 400);
+    struct fb_broker_counts counts;
+    fb_broker_count(w->broker, &counts);
+    assert_int_equal(counts.replays, 1);
+    assert_int_equal(counts.unopened, 2);
+    for (int i = 0; i < 6; i++) {
+        client_post(w, &w->client, 1);
+        assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+        assert_int_equal(w->client.status, 400);
+    }
+    client_post(w, &w->client, 1);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.status, 429);
+    world_free(w);
+}
+
+static void egress_must_be_there(void **state) {
+    struct world *w = world_new(true, short_times);
+    client_prepare(w, &w->client);
+    w->client.offer.process[0] = 0x77;
+    client_seal(w, &w->client);
+    client_post(w, &w->client, sizeof w->client.sealed);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_PROCESS_GONE);
+    fb_rendezvous_free(w->client.rv);
+    client_prepare(w, &w->client);
+    w->client.offer.egress[0] ^= 1;
+    client_seal(w, &w->client);
+    client_post(w, &w->client, sizeof w->client.sealed);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_NO_EGRESS);
+    fb_rendezvous_free(w->client.rv);
+    /* It goes while the volunteer makes its answer: no ticket leaves. */
+    vol_join(w, &w->vol, 1);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
+    fb_broker_detach(w->broker, &w->link);
+    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER, .match = w->vol.last.match,
+                                         .desc = a_desc(FB_SETUP_ACTIVE)});
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_NO_EGRESS);
+    assert_true(wait_for(&w->loop, vol_cancelled, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.seen[FB_VOL_RELEASE], 0);
+    world_free(w);
+}
+
+static void volunteers_that_break_rules(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_connect(w, &w->vol);
+    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_READY, .free = 1}); /* before HELLO */
+    assert_true(wait_for(&w->loop, vol_is_closed, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.code, 4002);
+    vol_join(w, &w->vol, 0);
+    assert_int_equal(fb_ws_send(w->vol.ws, "\xff\xff", 2), 0);
+    assert_true(wait_for(&w->loop, vol_is_closed, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.code, 4002);
+    vol_connect(w, &w->vol);
+    uint8_t big[FB_VOL_MAX + 1] = {1};
+    assert_int_equal(fb_ws_send(w->vol.ws, big, sizeof big), 0);
+    assert_true(wait_for(&w->loop, vol_is_closed, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.code, 1009);
+    world_free(w);
+}
+
+static void fetched_page(void *user, const struct fb_fetched *result) {
+    struct world *w = user;
+    w->body_done = true;
+    w->body_status = result->status;
+    w->body_len = result->len < sizeof w->body - 1 ? result->len : sizeof w->body - 1;
+    memcpy(w->body, result->body, w->body_len);
+    w->body[w->body_len] = '\0';
+}
+
+static bool page_is_done(void *ctx) {
+    return ((struct world *)ctx)->body_done;
+}
+
+static void get(struct world *w, const char *path) {
+    char url[100];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", w->addr.port, path);
+    struct fb_fetch_request request = {.url = url, .reply_max = 100000, .timeout_ms = 5000};
+    w->body_done = false;
+    fb_fetch_start(w->fetcher, &request, fetched_page, w);
+    assert_true(wait_for(&w->loop, page_is_done, w, LIMIT_MS));
+}
+
+static bool status_shows(void *ctx) {
+    struct world *w = ctx;
+    get(w, "/v1/status");
+    return strstr(w->body, "\"volunteers\":8") != NULL;
+}
+
+static void pages(void **state) {
+    struct world *w = world_new(true, short_times);
+    vol_join(w, &w->vol, 1);
+    get(w, "/v1/status");
+    assert_string_equal(w->body,
+                        "{\"version\":1,\"volunteers\":0,\"matches\":0,\"countries\":{}}");
+    uint64_t began = fb_now_us();
+    while (!status_shows(w))
+        assert_true(fb_now_us() - began < UINT64_C(1000) * LIMIT_MS);
+    assert_true(fb_now_us() - began >= 90000); /* a period old at least */
+    assert_string_equal(w->body, "{\"version\":1,\"volunteers\":8,\"matches\":0,"
+                                 "\"countries\":{\"??\":8}}");
+    get(w, "/v1/network");
+    struct fb_document document;
+    assert_int_equal(fb_document_verify(fb_crypto_openssl(), w->network_id, w->body, w->body_len,
+                                        fb_unix_s(), 0, &document),
+                     0);
+    get(w, "/v1/widget");
+    char expected[100];
+    snprintf(expected, sizeof expected, "\"broker\":\"ws://127.0.0.1:%u/v1/volunteer\"",
+             w->addr.port);
+    assert_non_null(strstr(w->body, expected));
+    assert_non_null(strstr(w->body, "\"stun\":[\"stun:stun.example:3478\"]"));
+    assert_non_null(strstr(w->body, "\"url\":\"wss://egress.example/v1/path\""));
+    get(w, "/healthz");
+    assert_string_equal(w->body, "ok\n");
+    world_free(w);
+}
+
+/* ---- an egress on another machine ---- */
+
+struct far {
+    struct fb_ws *ws;
+    struct fb_linkseal *seal;
+    bool open, closed, ready;
+    int code;
+    unsigned answers;
+    size_t answer_len;
+    struct fb_link_msg last;
+    uint8_t hello[FB_LINKSEAL_HELLO_LEN];
+    uint8_t plain[FB_LINK_MAX];
+};
+
+static void far_open(void *user, struct fb_ws *ws) {
+    struct far *far = user;
+    far->open = true;
+    fb_ws_send(ws, far->hello, sizeof far->hello);
+}
+
+static void far_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+    struct far *far = user;
+    if (!far->ready) {
+        far->ready = fb_linkseal_finish(far->seal, data, len) == 0;
+        return;
+    }
+    assert_int_equal(fb_linkseal_open(far->seal, data, len, far->plain), 0);
+    assert_int_equal(fb_link_decode(&far->last, far->plain, len - FB_TAG_LEN), 0);
+    far->answers++;
+}
+
+static void far_closed(void *user, struct fb_ws *ws, int code, const char *why) {
+    struct far *far = user;
+    far->closed = true;
+    far->code = code;
+}
+
+static bool far_is_ready(void *ctx) {
+    return ((struct far *)ctx)->ready;
+}
+
+static bool far_is_closed(void *ctx) {
+    return ((struct far *)ctx)->closed;
+}
+
+static bool far_answered(void *ctx) {
+    return ((struct far *)ctx)->answers > 0;
+}
+
+static void far_connect(struct world *w, struct far *far, const uint8_t *secret) {
+    static const struct fb_ws_handler handler = {far_open, far_message, NULL, far_closed};
+    static const struct fb_ws_limits limits = {.message_max = 4096, .send_max = 10000};
+    char url[80], err[FB_NET_ERR_MAX];
+    memset(far, 0, sizeof *far);
+    assert_int_equal(fb_linkseal_egress(&far->seal, fb_mem_default(), fb_rng_default(),
+                                        fb_crypto_openssl(), w->sealing_public, secret, egress_id,
+                                        far->hello),
+                     0);
+    snprintf(url, sizeof url, "ws://127.0.0.1:%u/v1/link", w->addr.port);
+    far->ws = fb_ws_connect(w->net, url, &limits, 5000000, &handler, far, err);
+}
+
+static void far_say(struct far *far, struct fb_link_msg msg) {
+    uint8_t plain[FB_LINK_MAX], out[FB_LINK_MAX + FB_TAG_LEN];
+    int len = fb_link_encode(&msg, plain, sizeof plain);
+    assert_true(len > 0);
+    assert_int_equal(fb_linkseal_seal(far->seal, plain, (size_t)len, out), 0);
+    assert_int_equal(fb_ws_send(far->ws, out, (size_t)len + FB_TAG_LEN), 0);
+}
+
+static bool two_egresses(void *ctx) {
+    struct fb_broker_counts counts;
+    fb_broker_count(((struct world *)ctx)->broker, &counts);
+    return counts.egresses == 2;
+}
+
+static bool one_egress(void *ctx) {
+    return !two_egresses(ctx);
+}
+
+static void egress_over_a_link(void **state) {
+    struct world *w = world_new(true, NULL);
+    struct far *far = calloc(1, sizeof *far);
+    uint8_t wrong[FB_KEY_LEN] = {1};
+    far_connect(w, far, wrong);
+    assert_true(wait_for(&w->loop, far_is_closed, far, LIMIT_MS));
+    assert_int_equal(far->code, 4003);
+    assert_false(far->ready);
+    fb_linkseal_free(far->seal);
+
+    far_connect(w, far, link_secret);
+    assert_true(wait_for(&w->loop, far_is_ready, far, LIMIT_MS));
+    assert_true(one_egress(w)); /* not before its first sealed message */
+    struct fb_link_msg hello = {.type = FB_LINK_HELLO, .hello = {.version = FB_SIGNAL_VERSION}};
+    memcpy(hello.hello.egress, egress_id, FB_EGRESS_ID_LEN);
+    memset(hello.hello.process, 9, FB_PROCESS_ID_LEN);
+    far_say(far, hello);
+    assert_true(wait_for(&w->loop, two_egresses, w, LIMIT_MS));
+    far_say(far, (struct fb_link_msg){.type = FB_LINK_LOAD, .load = {1, 1, 1000}});
+
+    /* An offer from one of its sessions, answered through it. */
+    vol_join(w, &w->vol, 1);
+    client_prepare(w, &w->client);
+    memset(w->client.offer.process, 9, FB_PROCESS_ID_LEN);
+    client_seal(w, &w->client);
+    far_say(far, (struct fb_link_msg){.type = FB_LINK_OFFER,
+                                      .sealed = {42, w->client.sealed, FB_SEALED_OFFER_LEN}});
+    answer_offer(w, &w->vol);
+    assert_true(wait_for(&w->loop, far_answered, far, LIMIT_MS));
+    assert_int_equal(far->last.sealed.request, 42);
+    assert_int_equal(fb_rendezvous_answer(w->client.rv, far->last.sealed.bytes,
+                                          far->last.sealed.len, &w->client.answer),
+                     0);
+    assert_int_equal(w->client.answer.status, FB_ANSWER_OK);
+    far->answers = 0;
+    far_say(far, (struct fb_link_msg){.type = FB_LINK_OFFER,
+                                      .sealed = {43, w->client.sealed, FB_SEALED_OFFER_LEN}});
+    assert_true(wait_for(&w->loop, far_answered, far, LIMIT_MS));
+    assert_int_equal(far->last.sealed.request, 43);
+    assert_int_equal(far->last.sealed.len, 0); /* played again */
+    fb_ws_close(far->ws, 1000, NULL);
+    assert_true(wait_for(&w->loop, one_egress, w, LIMIT_MS));
+    fb_linkseal_free(far->seal);
+    free(far);
+    world_free(w);
+}
+
+static bool was_answered(void *ctx) {
+    return ((struct world *)ctx)->answers > 0;
+}
+
+static void offers_of_an_egress_here(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_join(w, &w->vol, 2);
+    client_prepare(w, &w->client);
+    client_seal(w, &w->client);
+    assert_int_equal(w->link.offer(w->link.ctx, 5, w->client.sealed, FB_SEALED_OFFER_LEN), 0);
+    assert_int_equal(w->answers, 0);
+    answer_offer(w, &w->vol);
+    assert_true(wait_for(&w->loop, was_answered, w, LIMIT_MS));
+    assert_int_equal(w->number, 5);
+    assert_int_equal(
+        fb_rendezvous_answer(w->client.rv, w->sealed, w->sealed_len, &w->client.answer), 0);
+    assert_int_equal(w->client.answer.status, FB_ANSWER_OK);
+    fb_rendezvous_free(w->client.rv);
+    /* It is detached with an offer under way: the volunteer hears, nobody else. */
+    client_prepare(w, &w->client);
+    client_seal(w, &w->client);
+    w->vol.got = 0;
+    assert_int_equal(w->link.offer(w->link.ctx, 6, w->client.sealed, FB_SEALED_OFFER_LEN), 0);
+    assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
+    fb_broker_detach(w->broker, &w->link);
+    assert_true(wait_for(&w->loop, vol_cancelled, &w->vol, LIMIT_MS));
+    assert_int_equal(w->answers, 1);
+    world_free(w);
+}
+
+static void stop_tells_everybody(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_join(w, &w->vol, 0);
+    client_start(w, &w->client);
+    assert_true(wait_for(&w->loop, is_waiting, w, LIMIT_MS));
+    fb_broker_stop(w->broker);
+    assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
+    assert_int_equal(w->client.answer.status, FB_ANSWER_AGAIN);
+    assert_true(wait_for(&w->loop, vol_is_closed, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.code, FB_WS_TRY_LATER);
+    get(w, "/healthz");
+    assert_int_equal(w->body_status, 503);
+    world_free(w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_match),
+        cmocka_unit_test(offer_is_held_until_somebody_is_free),
+        cmocka_unit_test(candidates_are_filtered),
+        cmocka_unit_test(nobody_and_again),
+        cmocka_unit_test(client_that_goes_away),
+        cmocka_unit_test(bad_offers),
+        cmocka_unit_test(egress_must_be_there),
+        cmocka_unit_test(volunteers_that_break_rules),
+        cmocka_unit_test(pages),
+        cmocka_unit_test(egress_over_a_link),
+        cmocka_unit_test(offers_of_an_egress_here),
+        cmocka_unit_test(stop_tells_everybody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
