@@ -61,8 +61,9 @@ export class Pages {
   static async start() {
     const server = createServer((request, response) => {
       const name = (request.url ?? '').slice(1);
-      if (!/^(bare|relay)\.html$/.test(name)) return response.writeHead(404).end();
-      response.writeHead(200, { 'content-type': 'text/html' }).end(readFileSync(here + name));
+      const known = /^(bare|relay)\.html$/.test(name);
+      response.writeHead(known ? 200 : 404, { 'content-type': 'text/html' });
+      response.end(known ? readFileSync(here + name) : '');
     });
     await new Promise((done) => server.listen(0, '127.0.0.1', () => done(undefined)));
     return new Pages(server);
@@ -88,9 +89,11 @@ async function offer(peer) {
 }
 
 /**
+ * @template T
  * @param {any} browser
  * @param {string} url
- * @param {(page: any) => Promise<Load & { other?: Load }>} act
+ * @param {(page: any) => Promise<T>} act
+ * @returns {Promise<T>}
  */
 async function onPage(browser, url, act) {
   const page = await browser.newPage();
@@ -103,7 +106,7 @@ async function onPage(browser, url, act) {
 }
 
 /**
- * The simplest relay: what the receiving end counted, and the other end's own report.
+ * The simplest relay: both native ends' reports; goodput is the receiving one's.
  * @param {any} browser
  * @param {Pages} pages
  * @param {Direction} direction
@@ -120,7 +123,7 @@ export function relayRun(browser, pages, direction, seconds, window) {
       'ws://127.0.0.1:${port}/relay')`);
     client.child.stdin.end(`${answer}.\n`);
     const [atClient, atEgress] = [await client.report(), await egress.report()];
-    return { ...(down ? atClient : atEgress), other: down ? atEgress : atClient };
+    return { mbits: (down ? atClient : atEgress).mbits, atClient, atEgress };
   });
 }
 

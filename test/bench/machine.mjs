@@ -31,23 +31,31 @@ export function privateBytes(pid) {
   return bytes;
 }
 
-/** @param {number} pid @returns {number[]} it and all below it */
-export function family(pid) {
-  /** @type {Map<number, number[]>} */
-  const children = new Map();
+/** @returns {number[]} Chromium's renderer processes below this one */
+export function renderers() {
+  /** @type {Map<number, number>} */
+  const parents = new Map();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-      const parent = Number(stat[1]);
-      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+      parents.set(Number(name), Number(stat[1]));
     } catch {
       continue; // gone meanwhile
     }
   }
-  const all = [pid];
-  for (let i = 0; i < all.length; i++) all.push(...(children.get(all[i]) ?? []));
-  return all;
+  /** @param {number} pid @returns {boolean} */
+  const below = (pid) => pid === process.pid || (pid > 1 && below(parents.get(pid) ?? 0));
+  return [...parents.keys()].filter((pid) => below(pid) && isRenderer(pid));
+}
+
+/** @param {number} pid */
+function isRenderer(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer');
+  } catch {
+    return false;
+  }
 }
 
 /** How busy the machine is from here until busy() is called: 0 to 1. */

@@ -1,0 +1,77 @@
+// @ts-check
+/**
+ * make bench: the figures that this program answers for, as a table and in build/bench.json.
+ *
+ *     node test/bench/bench.mjs [--only NAME[,NAME...]] [--rounds N] [--seconds S]
+ *
+ * Names are those of the table; figures that come from the same runs are measured together. Needs
+ * `tools/build bench`.
+ */
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import * as broker from './broker.mjs';
+import * as coldstart from './coldstart.mjs';
+import * as memory from './memory.mjs';
+import * as paced from './paced.mjs';
+import * as paths from './paths.mjs';
+import { HEADER, Results, TARGETS, row } from './results.mjs';
+import { Stage } from './stage.mjs';
+import * as widget from './widget.mjs';
+
+const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
+
+// First what wants a fresh stage.
+const onStage = [widget, coldstart, paths, paced];
+const alone = [memory, broker];
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: Object.keys(TARGETS).join(',') },
+      rounds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '3' },
+    },
+  });
+  const chosen = new Set(values.only?.split(','));
+  const unknown = [...chosen].filter((name) => !(name in TARGETS));
+  if (unknown.length) throw new Error(`no such figure: ${unknown.join(', ')}`);
+  const rounds = Number(values.rounds);
+  const seconds = Number(values.seconds);
+  if (!(rounds >= 1 && seconds > 0)) throw new Error('--rounds and --seconds are positive numbers');
+  return { chosen, rounds, seconds };
+}
+
+async function main() {
+  const chosen = options();
+  /** @param {{ names: string[] }} figures */
+  const wanted = ({ names }) => names.some((name) => chosen.chosen.has(name));
+  const results = new Results();
+  console.log(`${cpus().length} cores, ${cpus()[0].model}\n\n${HEADER}`);
+  try {
+    if (onStage.some(wanted)) {
+      const stage = await Stage.start();
+      try {
+        for (const figures of onStage.filter(wanted)) await figures.measure(stage, results, chosen);
+      } finally {
+        await stage.stop();
+      }
+    }
+    for (const figures of alone.filter(wanted)) await figures.measure(undefined, results, chosen);
+  } finally {
+    results.write(REPORT);
+  }
+  const missed = results.missed();
+  if (missed.length) {
+    console.log('\nMissed:');
+    for (const [name, figure] of missed) console.log(row(name, figure));
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  });

@@ -1,0 +1,74 @@
+// @ts-check
+/**
+ * From the start of the client's process, with nothing cached, to the first byte of what an app asked
+ * for through its proxy. The volunteer is there already.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { freePort } from './stage.mjs';
+import { through, wait } from './traffic.mjs';
+
+export const names = ['cold_start'];
+
+/** What has to go there and back, in its order; each waits for the one before. */
+export const ROUND_TRIPS = [
+  { with: 'broker', what: 'TCP (and TLS 1.3 where it is https: one more)', count: 1 },
+  { with: 'broker', what: 'network document', count: 1 },
+  { with: 'broker', what: 'offer and answer, with the volunteer asked in between', count: 2 },
+  { with: 'volunteer', what: 'ICE check', count: 1 },
+  { with: 'volunteer', what: 'DTLS 1.2 handshake', count: 2 },
+  { with: 'volunteer', what: 'SCTP association', count: 2 },
+  { with: 'egress', what: 'destination, connect, first bytes (the handshake reply waits already)',
+    count: 1 },
+];
+
+/** @param {number} port */
+async function listening(port) {
+  for (const late = Date.now() + 10000; Date.now() < late; await wait(2)) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return;
+    } catch {
+      continue;
+    } finally {
+      socket.destroy();
+    }
+  }
+  throw new Error('the client does not listen');
+}
+
+/** @param {import('./stage.mjs').Stage} stage */
+async function start(stage) {
+  const cache = mkdtempSync(join(tmpdir(), 'footbridge-cold-'));
+  const port = await freePort();
+  const began = performance.now();
+  const client = stage.servers.startClient(port, '--cache', cache);
+  try {
+    await listening(port);
+    const socket = await through(port, stage.origin.port);
+    socket.write('d');
+    await once(socket, 'data');
+    const took = performance.now() - began;
+    socket.destroy();
+    return took;
+  } finally {
+    await client.stop();
+    rmSync(cache, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {import('./stage.mjs').Stage} stage
+ * @param {import('./results.mjs').Results} results
+ * @param {{ rounds: number }} options
+ */
+export async function measure(stage, results, { rounds }) {
+  /** @type {number[]} */ const runs = [];
+  for (let i = 0; i < rounds; i++) runs.push(await start(stage));
+  results.add('cold_start', 'ms', runs, { round_trips: ROUND_TRIPS });
+}

@@ -1,0 +1,154 @@
+// @ts-check
+/**
+ * The stage of measurements: every role in a process of its own, from the release build, on loopback,
+ * and Chromium on a publisher's page with the switch on.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { launch } from '../browser/browsers.mjs';
+import { Program, run } from '../browser/program.mjs';
+import { Publisher } from '../browser/publisher.mjs';
+import { Pages } from './baseline.mjs';
+import { cpuSeconds, renderers } from './machine.mjs';
+import { Origin, download } from './traffic.mjs';
+
+export const built = fileURLToPath(new URL('../../build/bench/test/bench/', import.meta.url));
+const footbridge = fileURLToPath(new URL('../../build/bench/footbridge', import.meta.url));
+
+/** @returns {Promise<number>} a port that nobody uses now */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** @param {Program} program */
+const pidOf = (program) => /** @type {number} */ (program.child.pid);
+
+/** A network's keys, its broker and its egress. */
+export class Servers {
+  /** @param {{ allow?: string[] }} options addresses on this machine that the egress may connect to */
+  static async start({ allow = [] }) {
+    const dir = mkdtempSync(join(tmpdir(), 'footbridge-bench-'));
+    const [brokerPort, egressPort] = [await freePort(), await freePort()];
+    const operator = `http://127.0.0.1:${brokerPort}`;
+    const made = await run(footbridge, ['network', 'new', dir, '--local', '--broker', operator,
+      '--egress', `ws://127.0.0.1:${egressPort}/v1/path`]);
+    if (made.status !== 0) throw new Error(made.output);
+    const link = made.stdout.match(/footbridge:\S+/)?.[0] ?? '';
+    const broker = new Program(footbridge, ['broker', '--network', dir, '--listen',
+      `127.0.0.1:${brokerPort}`]);
+    await broker.says(/listening/i);
+    const egress = new Program(footbridge, ['egress', '--network', dir, '--listen',
+      `127.0.0.1:${egressPort}`, ...allow.flatMap((address) => ['--allow', address])]);
+    await egress.says(/listening/i);
+    return new Servers(dir, operator, link, broker, egress);
+  }
+
+  /**
+   * @param {string} dir
+   * @param {string} operator
+   * @param {string} link
+   * @param {Program} broker
+   * @param {Program} egress
+   */
+  constructor(dir, operator, link, broker, egress) {
+    this.dir = dir;
+    this.operator = operator;
+    this.link = link;
+    this.broker = broker;
+    this.egress = egress;
+  }
+
+  get brokerPid() {
+    return pidOf(this.broker);
+  }
+
+  get egressPid() {
+    return pidOf(this.egress);
+  }
+
+  /** @param {number} port @param {string[]} more */
+  startClient(port, ...more) {
+    return new Program(footbridge, ['client', '--join', this.link, '--listen', `127.0.0.1:${port}`,
+      '--verbose', ...more]);
+  }
+
+  async stop() {
+    await this.egress.stop();
+    await this.broker.stop();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export class Stage {
+  static async start() {
+    const origin = await Origin.start();
+    const servers = await Servers.start({ allow: [`127.0.0.1:${origin.port}`] });
+    const [pages, publisher] = [await Pages.start(), await Publisher.start(servers.operator)];
+    const browser = await launch('chromium');
+    const visit = await browser.visit(`${publisher.url}/plain`);
+    await visit.flip();
+    await visit.until('waiting');
+    return new Stage({ origin, servers, pages, publisher, browser, visit });
+  }
+
+  /**
+   * @param {{ origin: Origin, servers: Servers, pages: Pages, publisher: Publisher,
+   *   browser: Awaited<ReturnType<typeof launch>>, visit: import('../browser/browsers.mjs').Visit
+   * }} parts
+   */
+  constructor({ origin, servers, pages, publisher, browser, visit }) {
+    this.origin = origin;
+    this.servers = servers;
+    this.pages = pages;
+    this.publisher = publisher;
+    this.browser = browser;
+    this.visit = visit;
+    this.proxy = 0;
+    /** @type {Program | undefined} */ this.client = undefined;
+  }
+
+  /** Makes a client whose one path goes through the tab. */
+  async carrying() {
+    if (this.client) return;
+    this.proxy = await freePort();
+    this.client = this.servers.startClient(this.proxy, '--cache', join(this.servers.dir, 'cache'));
+    await this.visit.until('carrying');
+  }
+
+  get clientPid() {
+    return pidOf(/** @type {Program} */ (this.client));
+  }
+
+  get egressPid() {
+    return this.servers.egressPid;
+  }
+
+  /** The process of the widget's frame: the renderer that works while something is carried. */
+  async framePid() {
+    const before = new Map(renderers().map((pid) => [pid, cpuSeconds(pid)]));
+    await download({ proxy: this.proxy, origin: this.origin, seconds: 1 });
+    let [frame, most] = [0, -1];
+    for (const [pid, then] of before) {
+      const spent = cpuSeconds(pid) - then;
+      if (spent > most) [frame, most] = [pid, spent];
+    }
+    return frame;
+  }
+
+  async stop() {
+    await this.browser.close();
+    await this.client?.stop();
+    await this.servers.stop();
+    for (const server of [this.pages, this.publisher, this.origin]) server.stop();
+  }
+}

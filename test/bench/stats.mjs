@@ -1,0 +1,11 @@
+// @ts-check
+
+/** @param {number[]} values */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Three significant digits. @param {number} value */
+export const round = (value) => Number(value.toPrecision(4));

@@ -1,0 +1,60 @@
+// @ts-check
+/** What a visitor's browser fetches from the operator until the switch works, as it is served. */
+import { connect } from 'node:net';
+
+export const names = ['widget_bytes', 'wasm_bytes'];
+
+/**
+ * Head and body, as they came.
+ * @param {string} url
+ * @returns {Promise<{ head: number, body: number }>}
+ */
+function fetchRaw(url) {
+  const { hostname, port, pathname } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname);
+    /** @type {Buffer[]} */ const chunks = [];
+    socket.setTimeout(10000, () => socket.destroy(new Error(`${pathname}: no answer`)));
+    socket.on('data', (data) => chunks.push(data));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      const all = Buffer.concat(chunks);
+      const head = all.indexOf('\r\n\r\n') + 4;
+      if (!all.toString('latin1', 0, head).startsWith('HTTP/1.1 200'))
+        return reject(new Error(`${pathname}: ${all.toString('latin1', 0, 40)}`));
+      resolve({ head, body: all.length - head });
+    });
+    socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n` +
+      'Accept-Encoding: gzip, deflate, br\r\nConnection: close\r\n\r\n');
+  });
+}
+
+/**
+ * @param {import('./stage.mjs').Stage} stage
+ * @returns {Promise<string[]>}
+ */
+async function fetched(stage) {
+  const listed = `performance.getEntriesByType('resource').map(({ name }) => name)`;
+  const { page, frame } = stage.visit;
+  const all = [frame.url(), ...(await page.evaluate(listed)), ...(await frame.evaluate(listed))];
+  for (const worker of page.workers()) all.push(worker.url(), ...(await worker.evaluate(listed)));
+  return [...new Set(all)].filter((url) => url.startsWith(`${stage.servers.operator}/`)).sort();
+}
+
+/**
+ * @param {import('./stage.mjs').Stage} stage
+ * @param {import('./results.mjs').Results} results
+ */
+export async function measure(stage, results) {
+  /** @type {Record<string, number>} */ const files = {};
+  let heads = 0;
+  for (const url of await fetched(stage)) {
+    const { head, body } = await fetchRaw(url);
+    files[new URL(url).pathname] = head + body;
+    heads += head;
+  }
+  const sum = Object.values(files).reduce((a, b) => a + b, 0);
+  results.add('widget_bytes', 'bytes', [sum], { files, heads });
+  const wasm = Object.entries(files).filter(([path]) => path.endsWith('.wasm'));
+  results.add('wasm_bytes', 'bytes', [wasm.reduce((all, [, bytes]) => all + bytes, 0)]);
+}
