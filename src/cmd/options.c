@@ -40,7 +40,8 @@ static __attribute__((format(printf, 3, 4))) int fail(struct parse *p, int err, 
     char *out = p->args->error;
     size_t room = sizeof p->args->error, used = 0;
     if (p->file != NULL) {
-        int n = snprintf(out, room, "%s:%u: ", p->config, p->line);
+        int n = p->line == 0 ? snprintf(out, room, "%s: ", p->config)
+                             : snprintf(out, room, "%s:%u: ", p->config, p->line);
         used = n < 0 ? 0 : (size_t)n >= room ? room - 1 : (size_t)n;
     }
     va_list list;
@@ -189,9 +190,14 @@ static int parse_command_line(struct parse *p, int argc, char **argv) {
  */
 static char *read_line(char *out, int size, void *stream) {
     struct parse *p = stream;
-    if (p->err != 0 ||
-        fgets(out, size < FB_CONFIG_LINE_MAX + 2 ? size : FB_CONFIG_LINE_MAX + 2, p->file) == NULL)
+    if (p->err != 0)
         return NULL;
+    if (fgets(out, size < FB_CONFIG_LINE_MAX + 2 ? size : FB_CONFIG_LINE_MAX + 2, p->file) ==
+        NULL) {
+        if (ferror(p->file))
+            p->err = fail(p, FB_ERR_IO, "cannot be read: %s", strerror(errno));
+        return NULL;
+    }
     p->line++;
     size_t len = strlen(out);
     if ((len == 0 || out[len - 1] != '\n') && !feof(p->file)) {
@@ -229,8 +235,6 @@ static int parse_config_file(struct parse *p) {
         return fail(p, FB_ERR_IO, "cannot read %s: %s", p->config, strerror(errno));
     p->file = file;
     int line = ini_parse_stream(read_line, p, take_setting, p);
-    if (p->err == 0 && ferror(file))
-        p->err = fail(p, FB_ERR_IO, "cannot be read");
     if (p->err == 0 && line != 0) {
         p->line = line > 0 ? (unsigned)line : p->line;
         p->err = fail(p, FB_ERR_MALFORMED, "neither 'name = value' nor '[section]'");

@@ -50,7 +50,7 @@ static bool parse_url(struct dial *dial, const char *url) {
         dial->path == NULL || strchr(dial->path, '#') != NULL)
         return false;
     memcpy(dial->authority, host, authority);
-    size_t len = authority;
+    size_t len;
     const char *end = host + authority, *colon = NULL;
     if (host[0] == '[') {
         const char *close = memchr(host, ']', authority);

@@ -36,7 +36,7 @@ for command in $commands; do
     refused 2 "$command" --nonsense
     refused 2 "$command" -x
     refused 2 "$command" --config
-    refused 1 "$command" --config /nonexistent/file
+    refused 1 "$command" --config "$dir/none"
     manual=man/footbridge-$command.1
     if [ ! -e "$manual" ]; then
         complain "$manual is missing"

@@ -123,8 +123,12 @@ static void command_line_refusals(void **state) {
         refuse(line, FB_ERR_MALFORMED, message);
     }
     refuse("a b", FB_ERR_MALFORMED, "unexpected argument 'b'");
-    refuse("--config /nonexistent/x", FB_ERR_IO,
-           "cannot read /nonexistent/x: No such file or directory");
+    char line[128], message[128];
+    snprintf(line, sizeof line, "--config %s.none", config_path);
+    snprintf(message, sizeof message, "cannot read %s.none: No such file or directory",
+             config_path);
+    refuse(line, FB_ERR_IO, message);
+    refuse("--config /", FB_ERR_IO, "/: cannot be read: Is a directory");
 }
 
 static void config_file(void **state) {
