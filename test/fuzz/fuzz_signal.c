@@ -1,4 +1,4 @@
-/* core/signal: the first byte picks the kind of message; what is read gives the same bytes again. */
+/* core/signal: the first byte picks the kind of message; what is read gives the same bytes. */
 #include <stdlib.h>
 #include <string.h>
 
