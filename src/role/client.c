@@ -204,7 +204,8 @@ static bool send_one(struct fb_client *client, uint64_t now) {
 static void session_closed(struct fb_client *client, const struct fb_event *event) {
     fb_client_say(client, FB_CLIENT_LOST, "the session has ended: %s", fb_close_text(event->code));
     end_session(client);
-    fb_client_failed(client, true);
+    if (!client->stopped)
+        fb_client_failed(client, true);
 }
 
 /* Until nothing moves any more. False: the session is gone. */
@@ -318,20 +319,28 @@ int fb_client_new(struct fb_client **out, const struct fb_client_config *config,
     return 0;
 }
 
-void fb_client_free(struct fb_client *client) {
-    if (client == NULL)
+void fb_client_stop(struct fb_client *client) {
+    if (client->stopped)
         return;
     client->stopped = true;
     if (client->s != NULL) {
         fb_session_close(client->s, FB_CLOSE_NONE);
         fb_client_pump(client);
     }
-    if (client->s != NULL)
+    if (client->s != NULL) /* it lacked the memory for a farewell */
         end_session(client);
     fb_client_proxy_stop(client);
     fb_joined_free(client->joined);
     fb_timer_free(client->timer);
     fb_timer_free(client->retry);
+    client->joined = NULL;
+    client->timer = client->retry = NULL;
+}
+
+void fb_client_free(struct fb_client *client) {
+    if (client == NULL)
+        return;
+    fb_client_stop(client);
     free(client);
 }
 

@@ -60,8 +60,10 @@ struct fb_client_config {
  * FB_ERR_IO with a message in err that names address and port. */
 int fb_client_new(struct fb_client **out, const struct fb_client_config *config,
                   char err[static FB_NET_ERR_MAX]);
-/* Tells egress and volunteers, then closes everything; sockets are really gone when the loop has
- * run on. Before the rtc and the net are freed. Accepts NULL. */
+/* Tells egress and volunteers and closes every path and connection; no callback comes afterwards.
+ * What was said leaves while the loop runs on and fb_rtc_free() has not called back. */
+void fb_client_stop(struct fb_client *client);
+/* Stops where that was not done. Before the fetcher and the net. Accepts NULL. */
 void fb_client_free(struct fb_client *client);
 
 /* Where the proxy listens. */

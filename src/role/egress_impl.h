@@ -109,6 +109,8 @@ struct egress_session *fb_egress_session_new(struct fb_egress *egress, struct fb
 void fb_egress_pump(struct egress_session *session);
 /* Frees it with its paths and streams; nothing is sent. */
 void fb_egress_session_end(struct egress_session *session, enum fb_close_code code, bool remote);
+/* What each session may hold when the total is reached. */
+size_t fb_egress_share(const struct fb_egress *egress);
 struct egress_path *fb_egress_session_path(struct egress_session *session, uint32_t id);
 
 /* egress_stream.c */
@@ -119,7 +121,8 @@ struct egress_stream *fb_egress_stream_find(struct egress_session *session, uint
 /* Closes towards the origin and frees; nothing is said to the session. gently: what was written
  * still goes out, within FB_EGRESS_LINGER_US. */
 void fb_egress_stream_free(struct egress_stream *st, bool gently);
-/* Starts reading from origins again where the total of held bytes had stopped it. */
-void fb_egress_resume_paused(struct fb_egress *egress);
+/* Starts reading from origins again where the total of held bytes had stopped it; for one session, or
+ * all (NULL). To be called when those may read: what may not would go round for ever. */
+void fb_egress_resume_paused(struct fb_egress *egress, const struct egress_session *only);
 
 #endif

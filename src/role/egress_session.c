@@ -177,6 +177,10 @@ static bool send_one(struct egress_session *session, uint64_t now) {
     return true;
 }
 
+size_t fb_egress_share(const struct fb_egress *egress) {
+    return egress->config.limits.buffered / (egress->counts.sessions + 1);
+}
+
 static void recount(struct egress_session *session) {
     struct fb_egress *egress = session->egress;
     struct fb_session_stats stats;
@@ -184,9 +188,12 @@ static void recount(struct egress_session *session) {
     size_t buffered = (size_t)stats.buffered_bytes + session->writing;
     egress->counts.buffered += buffered - session->buffered;
     session->buffered = buffered;
-    if (!fb_list_empty(&egress->paused) &&
-        egress->counts.buffered < egress->config.limits.buffered / 4 * 3)
-        fb_egress_resume_paused(egress);
+    if (fb_list_empty(&egress->paused))
+        return;
+    if (egress->counts.buffered < egress->config.limits.buffered / 4 * 3)
+        fb_egress_resume_paused(egress, NULL);
+    else if (buffered < fb_egress_share(egress) / 4 * 3)
+        fb_egress_resume_paused(egress, session);
 }
 
 void fb_egress_pump(struct egress_session *session) {

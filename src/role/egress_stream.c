@@ -59,11 +59,13 @@ static void pipe_broken(void *user) {
     fb_egress_pump(session);
 }
 
-/* Above the total of held bytes, origins wait until fb_egress_resume_paused(). */
+/* Above the total of held bytes, the origins of sessions that hold more than their share wait until
+ * fb_egress_resume_paused(). Readers that stop reading thus slow down nobody else. */
 static bool pipe_may_read(void *user) {
     struct egress_stream *st = user;
     struct fb_egress *egress = st->session->egress;
-    if (egress->counts.buffered <= egress->config.limits.buffered)
+    if (egress->counts.buffered <= egress->config.limits.buffered ||
+        st->session->buffered < fb_egress_share(egress))
         return true;
     if (fb_list_empty(&st->paused_link))
         fb_list_push(&egress->paused, &st->paused_link);
@@ -104,9 +106,11 @@ static void pump(struct egress_stream *st) {
         (void)fb_pipe_pump(&st->pipe); /* an origin that is deaf is no reason to end */
 }
 
-void fb_egress_resume_paused(struct fb_egress *egress) {
+void fb_egress_resume_paused(struct fb_egress *egress, const struct egress_session *only) {
     FB_LIST_EACH (it, &egress->paused) {
         struct egress_stream *st = FB_CONTAINER(it, struct egress_stream, paused_link);
+        if (only != NULL && st->session != only)
+            continue;
         fb_list_remove(&st->paused_link);
         pump(st);
     }
