@@ -13,7 +13,10 @@ struct command {
 
 /* In the order of --help; NULL ends the table. */
 static const struct command commands[] = {
+    {"demo", fb_cmd_demo, "a whole network on this machine"},
+    {"serve", fb_cmd_serve, "run a network: broker, egress, widget and STUN"},
     {"network", fb_cmd_network, "make a network's keys, sign its document, print its join link"},
+    {"broker", fb_cmd_broker, "introduce readers to volunteers"},
     {"volunteer", fb_cmd_volunteer, "lend this machine's connection to readers"},
     {NULL, NULL, NULL},
 };
