@@ -59,7 +59,9 @@ static void give_up(struct client_path *path, bool soon) {
 static void found(struct client_path *path, struct fb_answer *answer) {
     struct fb_client *client = path->client;
     fb_desc_filter(&answer->desc, fb_client_is_local(client));
-    if (answer->desc.candidate_count == 0 || fb_peer_set_remote(path->peer, &answer->desc) != 0) {
+    /* Browsers hide their addresses behind mDNS names, which are dropped: one without any candidate
+     * reaches ours by itself, and becomes a peer-reflexive one. */
+    if (fb_peer_set_remote(path->peer, &answer->desc) != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "a volunteer answered without a usable address");
         give_up(path, true);
         return;
