@@ -238,18 +238,21 @@ static bool window_open(const struct fb_path *p, size_t reserve) {
            p->queued < FB_PATH_QUEUE_MAX + reserve;
 }
 
-/* The quickest path with room; a suspect one only when there is no other. */
+/* The quickest path with room; a suspect one only when there is no other, be it without room: what
+ * goes out on a path that is dead holds up its stream until it is sent again. */
 static struct fb_path *best_path(const struct fb_session *s, size_t reserve) {
     struct fb_path *best = NULL;
+    bool healthy = false;
     FB_LIST_EACH(it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        healthy |= p->state == PATH_OPEN && !p->suspect;
         if (p->state != PATH_OPEN || !window_open(p, reserve))
             continue;
         if (best == NULL || (best->suspect && !p->suspect) ||
             (best->suspect == p->suspect && p->sent.smoothed_rtt < best->sent.smoothed_rtt))
             best = p;
     }
-    return best;
+    return best != NULL && best->suspect && healthy ? NULL : best;
 }
 
 static bool session_has_control(const struct fb_session *s) {
@@ -308,7 +311,9 @@ static size_t send_packet(struct fb_session *s, struct fb_path *p, uint8_t *buf,
     struct draft d = start(s, p, buf);
     put_acks(&d, now);
     put_path_control(&d);
-    if (p->state == PATH_OPEN && window_open(p, FB_PATH_RESERVE)) {
+    /* A suspect path is asked whether it lives; what matters goes by another as long as there is one. */
+    if (p->state == PATH_OPEN && window_open(p, FB_PATH_RESERVE) &&
+        (!p->suspect || best_path(s, FB_PATH_RESERVE) == p)) {
         put_limits(&d);
         put_path_ids(&d);
         put_messages(&d);
