@@ -17,6 +17,7 @@
 #include "net/fetch.h"
 #include "net/loop.h"
 #include "role/broker.h"
+#include "role/egress_link.h"
 #include "wait.h"
 
 #define LIMIT_MS 10000
@@ -556,72 +557,62 @@ static void pages(void **state) {
 
 /* ---- an egress on another machine ---- */
 
+/* Stands for the egress: what its end of the link says. */
 struct far {
-    struct fb_ws *ws;
-    struct fb_linkseal *seal;
-    bool open, closed, ready;
-    int code;
-    unsigned answers;
-    size_t answer_len;
-    struct fb_link_msg last;
-    uint8_t hello[FB_LINKSEAL_HELLO_LEN];
-    uint8_t plain[FB_LINK_MAX];
+    struct fb_broker_link link;
+    unsigned ups, downs, answers;
+    bool up;
+    uint64_t number;
+    size_t len;
+    uint8_t sealed[FB_LINK_SEALED_MAX];
 };
 
-static void far_open(void *user, struct fb_ws *ws) {
+static void far_changed(void *user, const struct fb_broker_link *link) {
     struct far *far = user;
-    far->open = true;
-    fb_ws_send(ws, far->hello, sizeof far->hello);
+    far->up = link != NULL;
+    far->ups += far->up;
+    far->downs += !far->up;
+    if (far->up)
+        far->link = *link;
 }
 
-static void far_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+static void far_answered(void *user, uint64_t request, const uint8_t *sealed, size_t len) {
     struct far *far = user;
-    if (!far->ready) {
-        far->ready = fb_linkseal_finish(far->seal, data, len) == 0;
-        return;
-    }
-    assert_int_equal(fb_linkseal_open(far->seal, data, len, far->plain), 0);
-    assert_int_equal(fb_link_decode(&far->last, far->plain, len - FB_TAG_LEN), 0);
     far->answers++;
+    far->number = request;
+    far->len = len;
+    if (len > 0)
+        memcpy(far->sealed, sealed, len);
 }
 
-static void far_closed(void *user, struct fb_ws *ws, int code, const char *why) {
-    struct far *far = user;
-    far->closed = true;
-    far->code = code;
-}
-
-static bool far_is_ready(void *ctx) {
-    return ((struct far *)ctx)->ready;
-}
-
-static bool far_is_closed(void *ctx) {
-    return ((struct far *)ctx)->closed;
-}
-
-static bool far_answered(void *ctx) {
+static bool far_is_answered(void *ctx) {
     return ((struct far *)ctx)->answers > 0;
 }
 
-static void far_connect(struct world *w, struct far *far, const uint8_t *secret) {
-    static const struct fb_ws_handler handler = {far_open, far_message, NULL, far_closed};
-    static const struct fb_ws_limits limits = {.message_max = 4096, .send_max = 10000};
-    char url[80], err[FB_NET_ERR_MAX];
-    memset(far, 0, sizeof *far);
-    assert_int_equal(fb_linkseal_egress(&far->seal, fb_mem_default(), fb_rng_default(),
-                                        fb_crypto_openssl(), w->sealing_public, secret, egress_id,
-                                        far->hello),
-                     0);
-    snprintf(url, sizeof url, "ws://127.0.0.1:%u/v1/link", w->addr.port);
-    far->ws = fb_ws_connect(w->net, url, &limits, 5000000, &handler, far, err);
+static bool far_is_down(void *ctx) {
+    return ((struct far *)ctx)->downs > 0;
 }
 
-static void far_say(struct far *far, struct fb_link_msg msg) {
-    uint8_t plain[FB_LINK_MAX], out[FB_LINK_MAX + FB_TAG_LEN];
-    int len = fb_link_encode(&msg, plain, sizeof plain);
-    assert_true(len > 0);
-    assert_int_equal(fb_linkseal_seal(far->seal, plain, (size_t)len, out), 0);
-    assert_int_equal(fb_ws_send(far->ws, out, (size_t)len + FB_TAG_LEN), 0);
+static struct fb_egress_link *far_link(struct world *w, struct far *far, const uint8_t *secret,
+                                       const uint8_t *egress) {
+    char url[80];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", w->addr.port);
+    struct fb_egress_link_config config = {
+        .net = w->net,
+        .crypto = fb_crypto_openssl(),
+        .log = &w->log,
+        .broker_url = url,
+        .changed = far_changed,
+        .answered = far_answered,
+        .user = far,
+    };
+    memcpy(config.broker_key, w->sealing_public, FB_KEY_LEN);
+    memcpy(config.link_secret, secret, FB_KEY_LEN);
+    memcpy(config.egress, egress, FB_EGRESS_ID_LEN);
+    memset(config.process, 9, FB_PROCESS_ID_LEN);
+    struct fb_egress_link *link = fb_egress_link_new(&config);
+    assert_non_null(link);
+    return link;
 }
 
 static bool two_egresses(void *ctx) {
@@ -634,50 +625,105 @@ static bool one_egress(void *ctx) {
     return !two_egresses(ctx);
 }
 
+static bool link_was_refused(void *ctx) {
+    struct world *w = ctx;
+    w->logged[w->logged_len] = '\0';
+    return strstr(w->logged, "not an egress of this network") != NULL;
+}
+
 static void egress_over_a_link(void **state) {
     struct world *w = world_new(true, NULL);
-    struct far *far = calloc(1, sizeof *far);
-    uint8_t wrong[FB_KEY_LEN] = {1};
-    far_connect(w, far, wrong);
-    assert_true(wait_for(&w->loop, far_is_closed, far, LIMIT_MS));
-    assert_int_equal(far->code, 4003);
-    assert_false(far->ready);
-    fb_linkseal_free(far->seal);
-
-    far_connect(w, far, link_secret);
-    assert_true(wait_for(&w->loop, far_is_ready, far, LIMIT_MS));
-    assert_true(one_egress(w)); /* not before its first sealed message */
-    struct fb_link_msg hello = {.type = FB_LINK_HELLO, .hello = {.version = FB_SIGNAL_VERSION}};
-    memcpy(hello.hello.egress, egress_id, FB_EGRESS_ID_LEN);
-    memset(hello.hello.process, 9, FB_PROCESS_ID_LEN);
-    far_say(far, hello);
+    struct far far = {.up = false};
+    struct fb_egress_link *link = far_link(w, &far, link_secret, egress_id);
     assert_true(wait_for(&w->loop, two_egresses, w, LIMIT_MS));
-    far_say(far, (struct fb_link_msg){.type = FB_LINK_LOAD, .load = {1, 1, 1000}});
+    assert_int_equal(far.ups, 1);
+    far.link.load(far.link.ctx, &(struct fb_link_load){1, 1, 1000});
+    far.link.report(far.link.ctx, &(struct fb_link_report){.event = FB_LINK_ATTACHED});
 
     /* An offer from one of its sessions, answered through it. */
     vol_join(w, &w->vol, 1);
     client_prepare(w, &w->client);
     memset(w->client.offer.process, 9, FB_PROCESS_ID_LEN);
     client_seal(w, &w->client);
-    far_say(far, (struct fb_link_msg){.type = FB_LINK_OFFER,
-                                      .sealed = {42, w->client.sealed, FB_SEALED_OFFER_LEN}});
+    assert_int_equal(far.link.offer(far.link.ctx, 42, w->client.sealed, FB_SEALED_OFFER_LEN), 0);
     answer_offer(w, &w->vol);
-    assert_true(wait_for(&w->loop, far_answered, far, LIMIT_MS));
-    assert_int_equal(far->last.sealed.request, 42);
-    assert_int_equal(fb_rendezvous_answer(w->client.rv, far->last.sealed.bytes,
-                                          far->last.sealed.len, &w->client.answer),
-                     0);
+    assert_true(wait_for(&w->loop, far_is_answered, &far, LIMIT_MS));
+    assert_int_equal(far.number, 42);
+    assert_int_equal(fb_rendezvous_answer(w->client.rv, far.sealed, far.len, &w->client.answer), 0);
     assert_int_equal(w->client.answer.status, FB_ANSWER_OK);
-    far->answers = 0;
-    far_say(far, (struct fb_link_msg){.type = FB_LINK_OFFER,
-                                      .sealed = {43, w->client.sealed, FB_SEALED_OFFER_LEN}});
-    assert_true(wait_for(&w->loop, far_answered, far, LIMIT_MS));
-    assert_int_equal(far->last.sealed.request, 43);
-    assert_int_equal(far->last.sealed.len, 0); /* played again */
-    fb_ws_close(far->ws, 1000, NULL);
+    far.answers = 0;
+    assert_int_equal(far.link.offer(far.link.ctx, 43, w->client.sealed, FB_SEALED_OFFER_LEN), 0);
+    assert_true(wait_for(&w->loop, far_is_answered, &far, LIMIT_MS));
+    assert_int_equal(far.number, 43);
+    assert_int_equal(far.len, 0); /* played again */
+    struct fb_broker_counts counts;
+    fb_broker_count(w->broker, &counts);
+    assert_int_equal(counts.attached, 1);
+    fb_egress_link_free(link);
     assert_true(wait_for(&w->loop, one_egress, w, LIMIT_MS));
-    fb_linkseal_free(far->seal);
-    free(far);
+    assert_int_equal(far.downs, 0); /* who frees it knows */
+    link = far_link(w, &far, link_secret, egress_id);
+    assert_true(wait_for(&w->loop, two_egresses, w, LIMIT_MS));
+    fb_broker_stop(w->broker);
+    assert_true(wait_for(&w->loop, far_is_down, &far, LIMIT_MS));
+    fb_egress_link_free(link);
+    world_free(w);
+}
+
+static void egresses_that_prove_nothing(void **state) {
+    uint8_t wrong[FB_KEY_LEN] = {1};
+    for (int i = 0; i < 2; i++) {
+        struct world *w = world_new(true, NULL);
+        struct far far = {.up = false};
+        /* Another secret; the right secret, but an egress that the document does not list. */
+        struct fb_egress_link *link =
+            far_link(w, &far, i == 0 ? wrong : link_secret, i == 0 ? egress_id : wrong);
+        assert_true(wait_for(&w->loop, link_was_refused, w, LIMIT_MS));
+        assert_true(one_egress(w));
+        assert_int_equal(far.ups, 0);
+        fb_egress_link_free(link);
+        world_free(w);
+    }
+}
+
+struct replay {
+    bool replied;
+};
+
+static void replay_open(void *user, struct fb_ws *ws) {
+}
+
+static void replay_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+    ((struct replay *)user)->replied = true;
+}
+
+static void replay_closed(void *user, struct fb_ws *ws, int code, const char *why) {
+}
+
+static bool is_replied(void *ctx) {
+    return ((struct replay *)ctx)->replied;
+}
+
+/* A hello that is played again is answered, and makes nobody an egress. */
+static void hello_alone_is_no_egress(void **state) {
+    static const struct fb_ws_handler handler = {replay_open, replay_message, NULL, replay_closed};
+    static const struct fb_ws_limits limits = {.message_max = 4096, .send_max = 10000};
+    struct world *w = world_new(true, NULL);
+    struct fb_linkseal *seal = NULL;
+    uint8_t hello[FB_LINKSEAL_HELLO_LEN];
+    struct replay replay = {.replied = false};
+    char url[80], err[FB_NET_ERR_MAX];
+    assert_int_equal(fb_linkseal_egress(&seal, fb_mem_default(), fb_rng_default(),
+                                        fb_crypto_openssl(), w->sealing_public, link_secret,
+                                        egress_id, hello),
+                     0);
+    snprintf(url, sizeof url, "ws://127.0.0.1:%u/v1/link", w->addr.port);
+    struct fb_ws *ws = fb_ws_connect(w->net, url, &limits, 5000000, &handler, &replay, err);
+    while (fb_ws_send(ws, hello, sizeof hello) == FB_ERR_STATE)
+        uv_run(&w->loop, UV_RUN_ONCE);
+    assert_true(wait_for(&w->loop, is_replied, &replay, LIMIT_MS));
+    assert_true(one_egress(w));
+    fb_linkseal_free(seal);
     world_free(w);
 }
 
@@ -738,6 +784,8 @@ int main(void) {
         cmocka_unit_test(volunteers_that_break_rules),
         cmocka_unit_test(pages),
         cmocka_unit_test(egress_over_a_link),
+        cmocka_unit_test(egresses_that_prove_nothing),
+        cmocka_unit_test(hello_alone_is_no_egress),
         cmocka_unit_test(offers_of_an_egress_here),
         cmocka_unit_test(stop_tells_everybody),
     };
