@@ -32,7 +32,7 @@ debug: deps-test
 
 demo: deps-demo
 	@$(AS_OWNER) tools/build release
-	@$(AS_OWNER) build/footbridge demo --auto $(DEMO)
+	@$(AS_OWNER) build/footbridge demo --auto --wait 20 $(DEMO)
 
 test: deps-test
 	@$(AS_OWNER) tools/test
@@ -40,9 +40,13 @@ test: deps-test
 unit: deps-unit
 	@$(AS_OWNER) tools/test unit
 
+# Its result stands in doc/test-full.txt: copy build/test-full.txt there.
 test-full: deps-test
-	@$(AS_OWNER) tools/test --full
-	@tools/test-fresh
+	@$(AS_OWNER) sh -c 'tools/test --full; status=$$?; cp build/log/summary.txt build/test-full.txt; \
+		exit $$status'
+	@tools/test-fresh | tee build/fresh.txt
+	@grep -E '^(==|ok|FAIL|[0-9]+ passed)' build/fresh.txt >>build/test-full.txt
+	@tail -n 1 build/fresh.txt | grep -q ' 0 failed'
 
 test-fresh:
 	@tools/test-fresh

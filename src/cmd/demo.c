@@ -261,6 +261,7 @@ static int start_tour(struct demo *demo) {
         .sha256 = fb_demosite_sha256(demo->site),
         .browser = demo->set.browser,
         .loopback = demo->loopback,
+        .start_us = demo->start_us,
         .wait_s = has_display() ? demo->set.wait_s : 0,
         .progress = isatty(STDOUT_FILENO) != 0,
         .done = on_tour_done,

@@ -9,6 +9,7 @@
 #include "cmd/chromium.h"
 #include "cmd/demosite.h"
 #include "cmd/download.h"
+#include "net/loop.h"
 
 #define READY_MS 90000 /* from the switch to a path that carries */
 #define SHOW_MS 500
@@ -137,7 +138,7 @@ static void on_no_path(uv_timer_t *timer) {
 
 static void on_flipped(void *user) {
     struct fb_tour *tour = user;
-    printf("  the switch is on\n");
+    printf("  %5.1f s  the switch is on\n", (double)(fb_now_us() - tour->config.start_us) / 1e6);
     fflush(stdout);
     if (!tour->carrying)
         uv_timer_start(&tour->timer, on_no_path, READY_MS, 0);
@@ -198,6 +199,10 @@ struct fb_tour *fb_tour_new(const struct fb_tour_config *config) {
     uv_timer_init(config->loop, &tour->show);
     tour->timer.data = tour->show.data = tour;
     tour->open_handles = 2;
+    if (config->wait_s > 0) {
+        printf("Headless Chromium does that in %" PRIu64 " s if you do not.\n\n", config->wait_s);
+        fflush(stdout);
+    }
     uv_timer_start(&tour->timer, on_waited, config->wait_s * 1000, 0);
     return tour;
 }

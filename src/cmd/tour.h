@@ -16,6 +16,7 @@ struct fb_tour_config {
     const uint8_t *sha256; /* of the site's file */
     const char *browser;   /* program; NULL: looked for */
     bool loopback;         /* this machine has no other interface */
+    uint64_t start_us;     /* what printed times count from */
     uint64_t wait_s;       /* how long a person may take to open the page */
     bool progress;         /* standard output is a terminal: show bytes while they come */
     /* The end, once; ok false: a line on standard error has said why. Only fb_tour_free() may
