@@ -50,7 +50,7 @@ static void drop(struct fb_buckets *buckets, struct bucket *bucket) {
 void fb_buckets_free(struct fb_buckets *buckets) {
     if (buckets == NULL)
         return;
-    FB_LIST_EACH(link, &buckets->used)
+    FB_LIST_EACH (link, &buckets->used)
         drop(buckets, FB_CONTAINER(link, struct bucket, link));
     fb_map_free(buckets->map);
     fb_free(buckets->mem, buckets);

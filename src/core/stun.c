@@ -29,10 +29,10 @@ struct request {
 
 /* CRC-32 of ITU V.42, by nibbles: a request is short. */
 static uint32_t crc32(const uint8_t *data, size_t len) {
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+                                       0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+                                       0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                       0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     uint32_t crc = 0xffffffff;
     for (size_t i = 0; i < len; i++) {
         crc ^= data[i];
@@ -52,8 +52,7 @@ static bool understood(uint16_t type) {
     case 0x001C: /* MESSAGE-INTEGRITY-SHA256 */
     case 0x0020: /* XOR-MAPPED-ADDRESS */
     case 0x0024: /* PRIORITY and */
-    case 0x0025: /* USE-CANDIDATE, from ICE agents */
-        return true;
+    case 0x0025: /* USE-CANDIDATE, from ICE agents */ return true;
     default: return type >= 0x8000;
     }
 }

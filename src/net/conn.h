@@ -103,8 +103,8 @@ void dial_failed(struct conn *conn, const char *text, size_t len);
 
 /* One WebSocket; ws.c, and wsclient.c before it is open. */
 struct fb_ws {
-    struct fb_list live; /* in net->sockets, net->leaving or none */
-    struct conn *conn;   /* NULL: dialling has not come so far */
+    struct fb_list live;                 /* in net->sockets, net->leaving or none */
+    struct conn *conn;                   /* NULL: dialling has not come so far */
     const struct fb_ws_handler *handler; /* NULL: the user is done with it */
     void *user;
     struct dial *dial; /* clients, until open */

@@ -71,7 +71,8 @@ static void host_of(struct fb_fetch *fetch, char *out, size_t cap) {
 }
 
 static int tls_trouble(struct fb_fetch *fetch, const char *host, char *why) {
-    if (strstr(fetch->detail, "subject name") != NULL || strstr(fetch->detail, "hostname") != NULL ||
+    if (strstr(fetch->detail, "subject name") != NULL ||
+        strstr(fetch->detail, "hostname") != NULL ||
         strstr(fetch->detail, "does not match") != NULL)
         snprintf(why, WHY_MAX, "certificate of %s does not match its name", host);
     else if (strstr(fetch->detail, "expired") != NULL)
@@ -128,12 +129,8 @@ static int explain(struct fb_fetch *fetch, CURLcode code, long status, char why[
     case CURLE_PARTIAL_FILE:
         snprintf(why, WHY_MAX, "connection closed by %s", host);
         return FB_ERR_CLOSED;
-    case CURLE_OUT_OF_MEMORY:
-        snprintf(why, WHY_MAX, "out of memory");
-        return FB_ERR_NOMEM;
-    default:
-        snprintf(why, WHY_MAX, "%s: %s", host, curl_easy_strerror(code));
-        return FB_ERR_IO;
+    case CURLE_OUT_OF_MEMORY: snprintf(why, WHY_MAX, "out of memory"); return FB_ERR_NOMEM;
+    default: snprintf(why, WHY_MAX, "%s: %s", host, curl_easy_strerror(code)); return FB_ERR_IO;
     }
 }
 
@@ -252,7 +249,7 @@ struct fb_fetcher *fb_fetcher_new(uv_loop_t *loop, const char *ca_file) {
 void fb_fetcher_free(struct fb_fetcher *fetcher) {
     if (fetcher == NULL)
         return;
-    FB_LIST_EACH(link, &fetcher->fetches)
+    FB_LIST_EACH (link, &fetcher->fetches)
         fetch_free(FB_CONTAINER(link, struct fb_fetch, link));
     if (fetcher->multi != NULL)
         curl_multi_cleanup(fetcher->multi);

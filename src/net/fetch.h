@@ -18,15 +18,15 @@ struct fb_fetcher *fb_fetcher_new(uv_loop_t *loop, const char *ca_file);
 void fb_fetcher_free(struct fb_fetcher *fetcher);
 
 struct fb_fetch_request {
-    const char *url;         /* https:// or http:// */
-    const void *body;        /* NULL: GET, else POST; copied */
+    const char *url;  /* https:// or http:// */
+    const void *body; /* NULL: GET, else POST; copied */
     size_t len;
-    const char *type;        /* Content-Type of body */
-    size_t reply_max;        /* longest body taken */
-    uint32_t timeout_ms;     /* for everything */
+    const char *type;         /* Content-Type of body */
+    size_t reply_max;         /* longest body taken */
+    uint32_t timeout_ms;      /* for everything */
     const char *connect_host; /* connect (and SNI) here instead of the URL's host; NULL: do not */
-    uint16_t connect_port;   /* with connect_host; 0: the URL's */
-    const char *host_header; /* NULL: the URL's */
+    uint16_t connect_port;    /* with connect_host; 0: the URL's */
+    const char *host_header;  /* NULL: the URL's */
 };
 
 struct fb_fetched {

@@ -111,8 +111,9 @@ int fb_geoip_add(struct fb_geoip *geoip, int family, const char *text, size_t le
         at += line + 1;
     }
     qsort(ranges, count, sizeof *ranges, by_low);
-    struct range *fitting =
-        count == 0 || !disjoint(ranges, count) ? NULL : realloc(ranges, count * sizeof *ranges);
+    struct range *fitting = count == 0 || !disjoint(ranges, count)
+                                ? NULL
+                                : realloc(ranges, count * sizeof *ranges);
     if (fitting == NULL) {
         free(ranges);
         return FB_ERR_MALFORMED;

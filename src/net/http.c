@@ -127,8 +127,8 @@ static void answer_asset(struct fb_http_req *req, const struct fb_asset *asset) 
     }
     if (gzip)
         more[n++] = "content-encoding", more[n++] = "gzip";
-    answer(req, HTTP_STATUS_OK, asset->type, asset->headers, more,
-           gzip ? asset->gzip : asset->body, gzip ? asset->gzip_len : asset->len);
+    answer(req, HTTP_STATUS_OK, asset->type, asset->headers, more, gzip ? asset->gzip : asset->body,
+           gzip ? asset->gzip_len : asset->len);
 }
 
 static const char *method_of(struct lws *wsi) {

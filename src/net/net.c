@@ -224,7 +224,7 @@ struct fb_net *fb_net_new(const struct fb_net_config *config, char err[static FB
 void fb_net_free(struct fb_net *net) {
     if (net == NULL)
         return;
-    FB_LIST_EACH(link, &net->sockets)
+    FB_LIST_EACH (link, &net->sockets)
         ws_abandon(FB_CONTAINER(link, struct fb_ws, live));
     if (net->context != NULL) {
         /* With a loop of somebody else the library closes its handles in the first call and frees
@@ -235,7 +235,7 @@ void fb_net_free(struct fb_net *net) {
         if (net->context != NULL)
             lws_context_destroy(net->context);
     }
-    FB_LIST_EACH(link, &net->conns)
+    FB_LIST_EACH (link, &net->conns)
         conn_free(FB_CONTAINER(link, struct conn, link));
     fb_timer_free(net->sweep);
     fb_timer_free(net->farewell);

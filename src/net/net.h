@@ -18,11 +18,11 @@ struct fb_net;
 
 struct fb_net_config {
     uv_loop_t *loop;
-    const char *ca_file;       /* PEM: whom clients trust; NULL: the system's authorities */
-    const char *dns;           /* as fb_resolver_new's servers */
-    size_t max_connections;    /* incoming, in all; 0: what the descriptor limit allows */
-    size_t max_per_address;    /* incoming, per IPv4 address or IPv6 /64; 0: no limit */
-    bool local;                /* no limit per address for loopback (networks on one machine) */
+    const char *ca_file;    /* PEM: whom clients trust; NULL: the system's authorities */
+    const char *dns;        /* as fb_resolver_new's servers */
+    size_t max_connections; /* incoming, in all; 0: what the descriptor limit allows */
+    size_t max_per_address; /* incoming, per IPv4 address or IPv6 /64; 0: no limit */
+    bool local;             /* no limit per address for loopback (networks on one machine) */
 };
 
 /* NULL with a message in err. Strings are copied. */

@@ -64,7 +64,7 @@ static void socket_ready(uv_poll_t *handle, int status, int events) {
 static void socket_state(void *ctx, ares_socket_t fd, int readable, int writable) {
     struct fb_resolver *resolver = ctx;
     struct poll *poll = NULL;
-    FB_LIST_EACH(link, &resolver->polls) {
+    FB_LIST_EACH (link, &resolver->polls) {
         struct poll *each = FB_CONTAINER(link, struct poll, link);
         poll = each->fd == fd ? each : poll;
     }
@@ -134,7 +134,7 @@ void fb_resolver_free(struct fb_resolver *resolver) {
     if (resolver == NULL)
         return;
     resolver->closing = true;
-    FB_LIST_EACH(link, &resolver->lookups)
+    FB_LIST_EACH (link, &resolver->lookups)
         fb_resolve_cancel(FB_CONTAINER(link, struct fb_lookup, link));
     ares_destroy(resolver->channel); /* ends what is asked, closes its sockets */
     uv_timer_stop(resolver->tick);
@@ -230,8 +230,8 @@ static bool is_host_name(const char *name) {
     if (len == 0 || len > 253)
         return false;
     for (size_t i = 0; i < len; i++) {
-        if (name[i] == '.' ? i == start : !isalnum((unsigned char)name[i]) && name[i] != '-' &&
-                                              name[i] != '_')
+        if (name[i] == '.' ? i == start
+                           : !isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_')
             return false;
         if (i - start >= 63 && name[i] != '.')
             return false;
@@ -244,7 +244,9 @@ static bool is_host_name(const char *name) {
 static void ask(struct fb_lookup *lookup, const char *name, int family) {
     struct fb_resolver *resolver = lookup->resolver;
     struct ares_addrinfo_hints hints = {
-        .ai_family = family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC,
+        .ai_family = family == 4   ? AF_INET
+                     : family == 6 ? AF_INET6
+                                   : AF_UNSPEC,
         .ai_socktype = SOCK_STREAM,
     };
     lookup->asking = true;

@@ -154,13 +154,13 @@ static void listener_closed(uv_handle_t *handle) {
 void fb_server_free(struct fb_server *server) {
     if (server == NULL)
         return;
-    FB_LIST_EACH(link, &server->listeners) {
+    FB_LIST_EACH (link, &server->listeners) {
         struct listener *listener = FB_CONTAINER(link, struct listener, link);
         fb_timer_free(listener->retry);
         uv_close((uv_handle_t *)&listener->poll, listener_closed);
     }
     /* The virtual host stays with the context; its connections know no server any more. */
-    FB_LIST_EACH(link, &server->net->conns) {
+    FB_LIST_EACH (link, &server->net->conns) {
         struct conn *conn = FB_CONTAINER(link, struct conn, link);
         if (conn->server != server)
             continue;
@@ -208,7 +208,8 @@ static void accept_ready(uv_poll_t *poll, int status, int events) {
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
-        int fd = accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener->fd, (struct sockaddr *)&from, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
                 uv_poll_stop(poll);

@@ -36,7 +36,7 @@ struct fb_ws *ws_new(struct fb_net *net, const struct fb_ws_limits *limits,
 }
 
 static void ws_free(struct fb_ws *ws) {
-    FB_LIST_EACH(link, &ws->out)
+    FB_LIST_EACH (link, &ws->out)
         free(FB_CONTAINER(link, struct out, link));
     fb_list_remove(&ws->live);
     dial_free(ws->dial);
@@ -61,8 +61,8 @@ void ws_gone(struct fb_ws *ws, int code, const char *why) {
     else if (ws->fault != NULL)
         snprintf(text, sizeof text, "closed on the other side's fault: %s", ws->fault);
     else if (ws->code != 0)
-        snprintf(text, sizeof text, "closed by the other side%s%s",
-                 ws->reason != NULL ? ": " : "", ws->reason != NULL ? ws->reason : "");
+        snprintf(text, sizeof text, "closed by the other side%s%s", ws->reason != NULL ? ": " : "",
+                 ws->reason != NULL ? ws->reason : "");
     else
         snprintf(text, sizeof text, "connection lost");
     if (code == 0)
@@ -95,12 +95,12 @@ static void tune(struct lws *wsi, const struct fb_ws_limits *limits) {
 
 int ws_accepted(struct conn *conn) {
     char path[128];
-    const struct fb_ws_route *route =
-        conn->server == NULL || upgrade_path(conn->wsi, path, sizeof path) == NULL
-            ? NULL
-            : server_ws_route(conn->server, path);
-    struct fb_ws *ws =
-        route == NULL ? NULL : ws_new(conn->net, &route->limits, route->handler, NULL);
+    const struct fb_ws_route *route = conn->server == NULL ||
+                                              upgrade_path(conn->wsi, path, sizeof path) == NULL
+                                          ? NULL
+                                          : server_ws_route(conn->server, path);
+    struct fb_ws *ws = route == NULL ? NULL
+                                     : ws_new(conn->net, &route->limits, route->handler, NULL);
     if (ws == NULL)
         return -1;
     ws->conn = conn;
@@ -122,8 +122,8 @@ void ws_opened(struct fb_ws *ws) {
 static int refuse(struct fb_ws *ws, int code, const char *reason) {
     ws->code = (uint16_t)code;
     ws->fault = reason;
-    lws_close_reason(ws->conn->wsi, (enum lws_close_status)code,
-                     (unsigned char *)(uintptr_t)reason, strlen(reason));
+    lws_close_reason(ws->conn->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason,
+                     strlen(reason));
     return -1;
 }
 
@@ -244,7 +244,7 @@ void ws_peer_closes(struct fb_ws *ws, const uint8_t *data, size_t len) {
 
 void ws_sweep(struct fb_net *net) {
     uint64_t now = fb_now_us();
-    FB_LIST_EACH(link, &net->sockets) {
+    FB_LIST_EACH (link, &net->sockets) {
         struct fb_ws *ws = FB_CONTAINER(link, struct fb_ws, live);
         if (!ws->open || ws->closing)
             continue;

@@ -57,9 +57,8 @@ struct fb_ws_limits {
  * with a message when the URL is malformed or memory is out; everything later comes as `closed`.
  * timeout_us bounds lookup, connect and handshake together.
  */
-struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url,
-                            const struct fb_ws_limits *limits, uint64_t timeout_us,
-                            const struct fb_ws_handler *handler, void *user,
+struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url, const struct fb_ws_limits *limits,
+                            uint64_t timeout_us, const struct fb_ws_handler *handler, void *user,
                             char err[static FB_NET_ERR_MAX]);
 
 /* Copies and queues one message, 1 byte or more. 0; FB_ERR_AGAIN: over send_max, try after

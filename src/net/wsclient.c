@@ -249,8 +249,8 @@ struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url, const struct fb
     dial->deadline_us = fb_now_us() + timeout_us;
     dial->timer = fb_timer_new(net->loop, timer_fired, dial);
     if (dial->timer != NULL)
-        dial->lookup =
-            fb_resolve(net->resolver, dial->host, dial->port, 0, timeout_us, resolved, dial);
+        dial->lookup = fb_resolve(net->resolver, dial->host, dial->port, 0, timeout_us, resolved,
+                                  dial);
     if (dial->lookup == NULL) {
         snprintf(err, FB_NET_ERR_MAX, "out of memory");
         ws_abandon(ws);

@@ -15,23 +15,24 @@
 
 void fb_broker_config_init(struct fb_broker_config *config) {
     *config = (struct fb_broker_config){
-        .limits = {
-            .offers_per_minute = 60,
-            .offers_under_way = 1024,
-            .hold_ms = 20000,
-            .answer_ms = 10000,
-            .failed_ms = 3600000,
-            .volunteers = 65536,
-            .requests = 4096,
-            .status_us = UINT64_C(60000000),
-        },
+        .limits =
+            {
+                .offers_per_minute = 60,
+                .offers_under_way = 1024,
+                .hold_ms = 20000,
+                .answer_ms = 10000,
+                .failed_ms = 3600000,
+                .volunteers = 65536,
+                .requests = 4096,
+                .status_us = UINT64_C(60000000),
+            },
     };
 }
 
 static void slow_tick(void *user) {
     struct fb_broker *broker = user;
     uint64_t now = fb_now_us();
-    FB_LIST_EACH(link, &broker->volunteers) {
+    FB_LIST_EACH (link, &broker->volunteers) {
         struct volunteer *volunteer = FB_CONTAINER(link, struct volunteer, link);
         if (volunteer->id == 0 && now - volunteer->born_us > HELLO_US)
             broker_volunteer_close(volunteer, 4008, "no hello");
@@ -127,9 +128,9 @@ static bool make_parts(struct fb_broker *broker) {
     broker->seen = fb_map_new(broker->mem, broker->rng, SEEN_LEN);
     broker->seen_keys = calloc(SEEN_MAX, SEEN_LEN);
     if (limits->offers_per_minute > 0) {
-        broker->rates =
-            fb_buckets_new(broker->mem, broker->rng, limits->offers_per_minute,
-                           UINT64_C(60000000) / limits->offers_per_minute, RATE_ADDRESSES_MAX);
+        broker->rates = fb_buckets_new(broker->mem, broker->rng, limits->offers_per_minute,
+                                       UINT64_C(60000000) / limits->offers_per_minute,
+                                       RATE_ADDRESSES_MAX);
         if (broker->rates == NULL)
             return false;
     }
@@ -194,14 +195,14 @@ void fb_broker_stop(struct fb_broker *broker) {
     if (broker->stopped)
         return;
     broker->stopped = true;
-    FB_LIST_EACH(link, &broker->arrived)
+    FB_LIST_EACH (link, &broker->arrived)
         broker_request_free(FB_CONTAINER(link, struct request, link));
-    FB_LIST_EACH(link, &broker->requests) {
+    FB_LIST_EACH (link, &broker->requests) {
         struct request *request = FB_CONTAINER(link, struct request, link);
         fb_match_cancel(broker->match, request->id, now_ms());
         broker_refuse(request, FB_ANSWER_AGAIN, 5);
     }
-    FB_LIST_EACH(link, &broker->volunteers)
+    FB_LIST_EACH (link, &broker->volunteers)
         broker_volunteer_close(FB_CONTAINER(link, struct volunteer, link), FB_WS_TRY_LATER,
                                "the broker stops");
     broker_close_links(broker, "the broker stops");
@@ -213,7 +214,7 @@ void fb_broker_free(struct fb_broker *broker) {
         return;
     if (broker->match != NULL)
         fb_broker_stop(broker);
-    FB_LIST_EACH(link, &broker->processes)
+    FB_LIST_EACH (link, &broker->processes)
         free(FB_CONTAINER(link, struct process, link));
     fb_match_free(broker->match);
     fb_timer_free(broker->timer);

@@ -43,8 +43,8 @@ struct fb_broker_config {
     struct fb_net *net;
     struct fb_server *server; /* gets the routes */
     const struct fb_crypto *crypto;
-    const struct fb_log *log;      /* may be NULL */
-    const struct fb_geoip *geoip;  /* may be NULL: all countries unknown */
+    const struct fb_log *log;     /* may be NULL */
+    const struct fb_geoip *geoip; /* may be NULL: all countries unknown */
     uint8_t network_id[FB_NETWORK_ID_LEN];
     uint8_t sealing_key[FB_KEY_LEN]; /* X25519 private key */
     uint8_t ticket_seed[FB_KEY_LEN]; /* Ed25519 */
@@ -80,8 +80,8 @@ void fb_broker_detach(struct fb_broker *broker, const struct fb_broker_link *lin
 
 struct fb_broker_counts {
     struct fb_match_counts match;
-    uint64_t egresses;                   /* processes attached now */
-    uint64_t offers, replays, unopened;  /* since the start; refused ones by why */
+    uint64_t egresses;                  /* processes attached now */
+    uint64_t offers, replays, unopened; /* since the start; refused ones by why */
     uint64_t limited;
     uint64_t tickets, attached, silent; /* tickets given; what egresses reported of them */
 };

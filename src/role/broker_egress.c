@@ -8,7 +8,7 @@
 #define LINK_SEND_MAX 4194304
 
 static struct process *find_exact(struct fb_broker *broker, const uint8_t *id) {
-    FB_LIST_EACH(link, &broker->processes) {
+    FB_LIST_EACH (link, &broker->processes) {
         struct process *process = FB_CONTAINER(link, struct process, link);
         if (memcmp(process->id, id, FB_PROCESS_ID_LEN) == 0)
             return process;
@@ -21,7 +21,7 @@ struct process *broker_find_process(struct fb_broker *broker, const uint8_t *egr
     static const uint8_t any[FB_PROCESS_ID_LEN];
     bool named = memcmp(id, any, FB_PROCESS_ID_LEN) != 0;
     struct process *best = NULL;
-    FB_LIST_EACH(link, &broker->processes) {
+    FB_LIST_EACH (link, &broker->processes) {
         struct process *each = FB_CONTAINER(link, struct process, link);
         if (memcmp(each->egress, egress, FB_EGRESS_ID_LEN) != 0 ||
             (named && memcmp(each->id, id, FB_PROCESS_ID_LEN) != 0))
@@ -55,7 +55,7 @@ static int process_add(struct fb_broker *broker, const uint8_t *egress, const ui
 
 /* Offers that came from it go on without anybody to tell. */
 static void orphan(struct fb_list *requests, const struct process *process) {
-    FB_LIST_EACH(link, requests) {
+    FB_LIST_EACH (link, requests) {
         struct request *request = FB_CONTAINER(link, struct request, link);
         if (request->process != process)
             continue;
@@ -232,12 +232,12 @@ int broker_add_link_route(struct fb_broker *broker, struct fb_server *server) {
 }
 
 void broker_close_links(struct fb_broker *broker, const char *reason) {
-    FB_LIST_EACH(link, &broker->links)
+    FB_LIST_EACH (link, &broker->links)
         far_close(FB_CONTAINER(link, struct far, link), FB_WS_TRY_LATER, reason);
 }
 
 void broker_sweep_links(struct fb_broker *broker, uint64_t now_us) {
-    FB_LIST_EACH(link, &broker->links) {
+    FB_LIST_EACH (link, &broker->links) {
         struct far *far = FB_CONTAINER(link, struct far, link);
         if (far->process == NULL && now_us - far->born_us > HELLO_US)
             far_close(far, 4008, "no hello");

@@ -57,8 +57,7 @@ static bool is_fresh(struct fb_broker *broker, const uint8_t *ephemeral) {
 }
 
 /* Where the client is: the address that asks, or, inside a session, what its candidates claim. */
-static void locate(struct request *request, const struct fb_addr *from,
-                   struct fb_match_end *out) {
+static void locate(struct request *request, const struct fb_addr *from, struct fb_match_end *out) {
     const struct fb_desc *desc = &request->offer.desc;
     struct fb_addr addr = {0};
     if (from != NULL)

@@ -32,8 +32,8 @@ void broker_status_tick(void *user) {
     fb_match_count(broker->match, &counts);
     broker->counted.volunteers = counts.volunteers;
     broker->counted.matches = counts.live;
-    broker->counted.country_count =
-        fb_match_countries(broker->match, broker->counted.countries, COUNTRIES_MAX);
+    broker->counted.country_count = fb_match_countries(broker->match, broker->counted.countries,
+                                                       COUNTRIES_MAX);
     fb_timer_set(broker->status_timer, fb_now_us() + broker->limits.status_us);
 }
 
@@ -84,8 +84,7 @@ static void serve_widget(void *user, struct fb_http_req *http) {
 static void serve_health(void *user, struct fb_http_req *http) {
     const struct fb_broker *broker = user;
     bool ok = !broker->stopped;
-    fb_http_reply(http, ok ? 200 : 503, "text/plain", NULL, ok ? "ok\n" : "stopping\n",
-                  ok ? 3 : 9);
+    fb_http_reply(http, ok ? 200 : 503, "text/plain", NULL, ok ? "ok\n" : "stopping\n", ok ? 3 : 9);
 }
 
 /* Our own base URL as a WebSocket's: "https://b.example/x" gives "wss://b.example/x". */

@@ -17,10 +17,10 @@ struct fb_egress_link;
 struct fb_egress_link_config {
     struct fb_net *net;
     const struct fb_crypto *crypto;
-    const struct fb_log *log; /* may be NULL */
-    const char *broker_url;   /* http or https, as the network document has it; copied */
-    uint8_t broker_key[FB_KEY_LEN];    /* the broker's public sealing key */
-    uint8_t link_secret[FB_KEY_LEN];   /* the caller wipes its copy */
+    const struct fb_log *log;        /* may be NULL */
+    const char *broker_url;          /* http or https, as the network document has it; copied */
+    uint8_t broker_key[FB_KEY_LEN];  /* the broker's public sealing key */
+    uint8_t link_secret[FB_KEY_LEN]; /* the caller wipes its copy */
     uint8_t egress[FB_EGRESS_ID_LEN];
     uint8_t process[FB_PROCESS_ID_LEN];
     /* The link is up (copy the struct), or down (NULL). For an egress: fb_egress_set_broker. */

@@ -124,9 +124,8 @@ static struct world *world_new(bool local, void (*adjust)(struct fb_broker_confi
     memcpy(w->sealing_public, document->brokers[0].sealing_key, FB_KEY_LEN);
     fb_ticket_key_init(&w->ticket_key, crypto, document->brokers[0].ticket_key);
     uint8_t bytes[FB_DOCUMENT_MAX];
-    assert_int_equal(fb_document_encode(crypto, document, w->network_seed, bytes,
-                                        &config.document_len),
-                     0);
+    assert_int_equal(
+        fb_document_encode(crypto, document, w->network_seed, bytes, &config.document_len), 0);
     config.document = bytes;
     config.net = w->net;
     config.server = w->server;
@@ -205,9 +204,9 @@ static void vol_connect(struct world *w, struct vol *vol) {
 
 static void vol_join(struct world *w, struct vol *vol, uint16_t places) {
     vol_connect(w, vol);
-    vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_HELLO,
-                                     .hello = {FB_SIGNAL_VERSION, FB_VOLUNTEER_BROWSER,
-                                               FB_NAT_EASY, 4}});
+    vol_say(vol, (struct fb_vol_msg){
+                     .type = FB_VOL_HELLO,
+                     .hello = {FB_SIGNAL_VERSION, FB_VOLUNTEER_BROWSER, FB_NAT_EASY, 4}});
     assert_true(wait_for(&w->loop, vol_got, vol, LIMIT_MS));
     assert_int_equal(vol->last.type, FB_VOL_WELCOME);
     if (places > 0)
@@ -220,8 +219,8 @@ static struct fb_desc a_desc(enum fb_setup setup) {
     struct fb_desc desc = {.setup = setup, .sctp_port = 5000, .max_message_size = 65536};
     strcpy(desc.ufrag, "abcd");
     strcpy(desc.pwd, "abcdefghijklmnopqrstuvwx");
-    static const uint8_t ips[][4] = {{10, 0, 0, 1}, {8, 8, 8, 8}, {127, 0, 0, 1}, {9, 9, 9, 9},
-                                     {1, 1, 1, 1}};
+    static const uint8_t ips[][4] = {
+        {10, 0, 0, 1}, {8, 8, 8, 8}, {127, 0, 0, 1}, {9, 9, 9, 9}, {1, 1, 1, 1}};
     for (size_t i = 0; i < 5; i++) {
         struct fb_candidate *c = &desc.candidates[desc.candidate_count++];
         c->type = FB_CAND_HOST;
@@ -262,8 +261,8 @@ static void client_done(void *user, const struct fb_fetched *result) {
 static void client_post(struct world *w, struct client *client, size_t len) {
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/offer", w->addr.port);
-    struct fb_fetch_request request = {.url = url, .body = client->sealed, .len = len,
-                                       .reply_max = 4096, .timeout_ms = 30000};
+    struct fb_fetch_request request = {
+        .url = url, .body = client->sealed, .len = len, .reply_max = 4096, .timeout_ms = 30000};
     client->done = false;
     client->fetch = fb_fetch_start(w->fetcher, &request, client_done, client);
 }
@@ -287,7 +286,8 @@ static bool is_waiting(void *ctx) {
 static void answer_offer(struct world *w, struct vol *vol) {
     assert_true(wait_for(&w->loop, vol_got, vol, LIMIT_MS));
     assert_int_equal(vol->last.type, FB_VOL_OFFER);
-    vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER, .match = vol->last.match,
+    vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER,
+                                     .match = vol->last.match,
                                      .desc = a_desc(FB_SETUP_ACTIVE)});
     assert_true(wait_for(&w->loop, vol_got, vol, LIMIT_MS));
     assert_int_equal(vol->last.type, FB_VOL_RELEASE);
@@ -405,7 +405,8 @@ static void client_that_goes_away(void **state) {
     fb_fetch_cancel(w->client.fetch);
     assert_true(wait_for(&w->loop, vol_cancelled, &w->vol, LIMIT_MS));
     /* Too late an answer changes nothing. */
-    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER, .match = w->vol.last.match,
+    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER,
+                                         .match = w->vol.last.match,
                                          .desc = a_desc(FB_SETUP_ACTIVE)});
     wait_for(&w->loop, wait_never, NULL, 50);
     assert_int_equal(w->vol.seen[FB_VOL_RELEASE], 0);
@@ -471,7 +472,8 @@ static void egress_must_be_there(void **state) {
     client_start(w, &w->client);
     assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
     fb_broker_detach(w->broker, &w->link);
-    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER, .match = w->vol.last.match,
+    vol_say(&w->vol, (struct fb_vol_msg){.type = FB_VOL_ANSWER,
+                                         .match = w->vol.last.match,
                                          .desc = a_desc(FB_SETUP_ACTIVE)});
     assert_true(wait_for(&w->loop, client_is_done, &w->client, LIMIT_MS));
     assert_int_equal(w->client.answer.status, FB_ANSWER_NO_EGRESS);
@@ -530,8 +532,7 @@ static void pages(void **state) {
     struct world *w = world_new(true, short_times);
     vol_join(w, &w->vol, 1);
     get(w, "/v1/status");
-    assert_string_equal(w->body,
-                        "{\"version\":1,\"volunteers\":0,\"matches\":0,\"countries\":{}}");
+    assert_string_equal(w->body, "{\"version\":1,\"volunteers\":0,\"matches\":0,\"countries\":{}}");
     uint64_t began = fb_now_us();
     while (!status_shows(w))
         assert_true(fb_now_us() - began < UINT64_C(1000) * LIMIT_MS);
@@ -676,8 +677,8 @@ static void egresses_that_prove_nothing(void **state) {
         struct world *w = world_new(true, NULL);
         struct far far = {.up = false};
         /* Another secret; the right secret, but an egress that the document does not list. */
-        struct fb_egress_link *link =
-            far_link(w, &far, i == 0 ? wrong : link_secret, i == 0 ? egress_id : wrong);
+        struct fb_egress_link *link = far_link(w, &far, i == 0 ? wrong : link_secret,
+                                               i == 0 ? egress_id : wrong);
         assert_true(wait_for(&w->loop, link_was_refused, w, LIMIT_MS));
         assert_true(one_egress(w));
         assert_int_equal(far.ups, 0);

@@ -83,8 +83,8 @@ static struct world *world_new(bool tls, const char *name, size_t max_per_addres
                                            {"POST", "/hold", 100, hold, w}};
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(fb_server_add_http(w->server, &routes[i]), 0);
-    const struct fb_asset asset = {"/big.js", "text/javascript",   "\"v1\"",      asset_headers,
-                                   big,       sizeof big, (const uint8_t *)"GZ", 2};
+    const struct fb_asset asset = {"/big.js",  "text/javascript",     "\"v1\"", asset_headers, big,
+                                   sizeof big, (const uint8_t *)"GZ", 2};
     assert_int_equal(fb_server_add_asset(w->server, &asset), 0);
     w->addr = (struct fb_addr){.family = 4, .ip = {127, 0, 0, 1}};
     assert_int_equal(fb_server_listen(w->server, &w->addr, err), 0);

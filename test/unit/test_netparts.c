@@ -131,8 +131,9 @@ static void names(void **state) {
     assert_int_equal(found.addrs[0].family, 6);
     found = ask(&loop, resolver, "::1", 4);
     assert_int_equal(found.err, FB_ERR_NOT_FOUND);
-    static const char *const bad[] = {"", ".", "a..b", "127.1", "0x7f.1", "2130706433", "017700000001",
-                                      "0x7f000001", "1.2.3.4.", "a b", "host_name.0x", "[::1]"};
+    static const char *const bad[] = {"",         ".",          "a..b",         "127.1",
+                                      "0x7f.1",   "2130706433", "017700000001", "0x7f000001",
+                                      "1.2.3.4.", "a b",        "host_name.0x", "[::1]"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(ask(&loop, resolver, bad[i], 0).err, FB_ERR_MALFORMED);
     fb_resolver_free(resolver);
@@ -286,9 +287,12 @@ static void countries_from_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers),    cmocka_unit_test(randomness),
-        cmocka_unit_test(names),     cmocka_unit_test(lookups_end),
-        cmocka_unit_test(stun_over_udp), cmocka_unit_test(countries),
+        cmocka_unit_test(timers),
+        cmocka_unit_test(randomness),
+        cmocka_unit_test(names),
+        cmocka_unit_test(lookups_end),
+        cmocka_unit_test(stun_over_udp),
+        cmocka_unit_test(countries),
         cmocka_unit_test(countries_from_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,8 +159,10 @@ static void buckets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mapped_addresses), cmocka_unit_test(fingerprints),
-        cmocka_unit_test(unknown_attributes), cmocka_unit_test(silence),
+        cmocka_unit_test(mapped_addresses),
+        cmocka_unit_test(fingerprints),
+        cmocka_unit_test(unknown_attributes),
+        cmocka_unit_test(silence),
         cmocka_unit_test(buckets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,8 +270,9 @@ static void failures_have_reasons(void **state) {
     assert_true(wait_for(&w->loop, here_closed, w, LIMIT_MS));
     assert_non_null(strstr(w->here.why, "cannot connect to 127.0.0.1 port "));
     char err[FB_NET_ERR_MAX];
-    static const char *const bad[] = {"http://x/", "ws://", "ws:///p", "ws://a:0/", "ws://a:b/",
-                                      "ws://u@h/", "ws://h/#f", "ws://[::1/", "ws://h?x"};
+    static const char *const bad[] = {"http://x/", "ws://",      "ws:///p",
+                                      "ws://a:0/", "ws://a:b/",  "ws://u@h/",
+                                      "ws://h/#f", "ws://[::1/", "ws://h?x"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct side side = {0};
         assert_null(fb_ws_connect(w->net, bad[i], &limits, SECOND_US, &handler, &side, err));
