@@ -1,7 +1,8 @@
 /*
  * One libwebsockets context on a libuv loop that somebody else runs: what servers (server.h) and
- * WebSocket clients (ws.h) of one process share; one a process, the library has globals. It holds the limits on incoming connections, a
- * resolver, and routes the library's log to nowhere (its lines may hold addresses).
+ * WebSocket clients (ws.h) of one process share. One a process: the library has globals. It holds
+ * the limits on incoming connections and a resolver, and routes the library's log to nowhere (its
+ * lines may hold addresses).
  */
 #ifndef FB_NET_NET_H
 #define FB_NET_NET_H

@@ -12,7 +12,7 @@
 #include "base/list.h"
 #include "net/loop.h"
 
-/* c-ares gives up by itself after tries x growing timeout; this is how often it is asked to look. */
+/* c-ares gives up by itself after tries x growing timeout; this is how often it looks. */
 #define TICK_MS 100
 #define QUERY_TIMEOUT_MS 1500
 #define QUERY_TRIES 3

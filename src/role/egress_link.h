@@ -1,8 +1,8 @@
 /*
  * The egress's end of its link to a broker in another process: keeps a WebSocket to the broker's
- * /v1/link (doc/protocol.md, "Broker and egress"), seals it with core/linkseal.h, and fills a struct
- * fb_broker_link while it is up. When it breaks it is dialled again, with back-off from 1 s to 30 s.
- * One a broker; runs on the net's loop.
+ * /v1/link (doc/protocol.md, "Broker and egress"), seals it with core/linkseal.h, and fills a
+ * struct fb_broker_link while it is up. When it breaks it is dialled again, with back-off from 1 s
+ * to 30 s. One a broker; runs on the net's loop.
  */
 #ifndef FB_ROLE_EGRESS_LINK_H
 #define FB_ROLE_EGRESS_LINK_H
