@@ -71,26 +71,16 @@ export class Visit {
     });
   }
 
-  /**
-   * @param {string} state
-   * @param {number} [ms]
-   */
-  async until(state, ms = 30000) {
+  /** @param {...string} states any of these */
+  async until(...states) {
+    const selector = states.map((state) => `#face[data-state="${state}"]`).join();
     try {
-      await this.#until(state, ms);
+      await this.frame.waitForSelector(selector, { timeout: 30000 });
     } catch (error) {
-      const face = await this.face();
-      throw new Error(`waited for "${state}", the widget shows ${JSON.stringify(face)}`,
+      const face = JSON.stringify(await this.face());
+      throw new Error(`waited for ${states.join(' or ')}, the widget shows ${face}`,
         { cause: error });
     }
-  }
-
-  /**
-   * @param {string} state
-   * @param {number} ms
-   */
-  #until(state, ms) {
-    return this.frame.waitForSelector(`#face[data-state="${state}"]`, { timeout: ms });
   }
 
   async close() {
@@ -99,10 +89,13 @@ export class Visit {
 }
 
 class Chromium {
-  /** @param {any} browser */
-  constructor(browser) {
+  /**
+   * @param {any} server
+   * @param {any} browser
+   */
+  constructor(server, browser) {
+    this.server = server;
     this.browser = browser;
-    this.version = `Chromium ${browser.version()}`;
   }
 
   /** @param {{ dark?: boolean, width?: number, height?: number }} [look] */
@@ -122,19 +115,20 @@ class Chromium {
     return visitOn(await this.newPage(look), url);
   }
 
+  /** Ends it as the kernel ends programs. */
+  kill() {
+    this.server.process().kill('SIGKILL');
+  }
+
   async close() {
-    await this.browser.close();
+    await this.server.close();
   }
 }
 
 class Firefox {
-  /**
-   * @param {any} browser
-   * @param {string} version
-   */
-  constructor(browser, version) {
+  /** @param {any} browser */
+  constructor(browser) {
     this.browser = browser;
-    this.version = version;
   }
 
   /** @param {{ width?: number, height?: number }} [look] */
@@ -152,8 +146,12 @@ class Firefox {
     return visitOn(await this.newPage(look), url);
   }
 
+  kill() {
+    this.browser.process().kill('SIGKILL');
+  }
+
   async close() {
-    await this.browser.close();
+    if (this.browser.connected) await this.browser.close();
   }
 }
 
@@ -187,7 +185,8 @@ export async function launch(name) {
   if (!executablePath) throw new Error(`no ${name} here`);
   if (name === 'chromium') {
     const { chromium } = await import('playwright-core');
-    return new Chromium(await chromium.launch({ executablePath, args: CHROMIUM_FLAGS }));
+    const server = await chromium.launchServer({ executablePath, args: CHROMIUM_FLAGS });
+    return new Chromium(server, await chromium.connect(server.wsEndpoint()));
   }
   const { default: puppeteer } = await import('puppeteer-core');
   const browser = await puppeteer.launch({
@@ -197,5 +196,5 @@ export async function launch(name) {
     headless: true,
     timeout: 60000,
   });
-  return new Firefox(browser, await browser.version());
+  return new Firefox(browser);
 }

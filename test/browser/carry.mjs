@@ -134,16 +134,34 @@ export function carryThrough(name) {
       assert.equal(again.status, 0, again.output);
     });
 
-    test('the tab dies in mid-download: a waiting volunteer takes over', LONG, async () => {
+    /**
+     * A download goes on when its volunteer is gone and a headless one waits.
+     * @param {string} seed
+     * @param {() => unknown} end
+     */
+    async function survives(seed, end) {
       const size = 8 * MIB;
-      const into = join(network.dir, 'survivor');
-      await network.addVolunteer();
-      const sentBefore = origin.sent;
-      const curl = network.startCurl('-o', into, `${origin.url}/noise/${size}/dies?rate=${MIB}`);
-      await until(() => origin.sent - sentBefore > 2 * MIB, 'a quarter of the file');
-      await visit.close();
+      const into = join(network.dir, seed);
+      const volunteer = await network.addVolunteer();
+      const before = origin.sent;
+      const curl = network.startCurl('-o', into, `${origin.url}/noise/${size}/${seed}?rate=${MIB}`);
+      await until(() => origin.sent - before > 2 * MIB, 'a quarter of the file');
+      await end();
       assert.equal(await withDeadline(curl.ended, 90000, 'curl to end'), 0, curl.output);
-      assert.equal(await fileHash(into), noiseHash(size, 'dies'));
+      assert.equal(await fileHash(into), noiseHash(size, seed));
+      return volunteer;
+    }
+
+    test('the tab closes in mid-download, and a waiting volunteer takes over', LONG, async () => {
+      const volunteer = await survives('tab', () => visit.close());
+      await volunteer.stop();
+    });
+
+    test('the browser is killed in mid-download, likewise', LONG, async () => {
+      visit = await browser.visit(network.site);
+      await visit.flip();
+      await visit.until('carrying');
+      await survives('browser', () => browser.kill());
     });
   });
 }

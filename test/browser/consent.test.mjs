@@ -64,7 +64,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       await visit.page.keyboard.press('Enter');
       await visit.frame.waitForSelector('#face:not([data-state=off])');
       assert.equal((await visit.face()).on, true);
-      await visit.until('waiting');
+      await visit.until('waiting', 'carrying');
       assert.equal(visit.page.workers().length, 1, 'the relay runs in a worker');
       await visit.close();
     });
@@ -104,11 +104,13 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
     });
 
     for (const page of ['strict', 'isolated', 'sandboxed'])
-      test(`it works on a page that is ${page}`, async () => {
+      test(`it carries on a page that is ${page}`, async () => {
         const visit = await browser.visit(`${publisher.url}/${page}`);
         await visit.flip();
-        await visit.frame.waitForSelector(
-          '#face[data-state="waiting"], #face[data-state="carrying"]', { timeout: 30000 });
+        await visit.until('carrying');
+        const { status, output } = await network.curl('socks',
+          ['-o', '/dev/null', `${network.site}file?bytes=2000000`]);
+        assert.equal(status, 0, output);
         assert.deepEqual(visit.errors, []);
         await visit.close();
       });

@@ -34,6 +34,20 @@ export function noiseHash(size, seed) {
 }
 
 /**
+ * Resolves when the response takes more, or never will.
+ * @param {import('node:http').ServerResponse} response
+ */
+function drained(response) {
+  return new Promise((done) => {
+    const end = () => {
+      response.off('drain', end).off('close', end);
+      done(undefined);
+    };
+    response.on('drain', end).on('close', end);
+  });
+}
+
+/**
  * /noise/SIZE/SEED[?rate=BYTES_A_SECOND]: that noise. POST /hash: the SHA-256 of the body.
  * /hello: a line. /git/...: git's smart HTTP.
  */
@@ -97,11 +111,7 @@ export class Origin {
     for (const chunk of noise(size, seed)) {
       if (response.destroyed) return;
       this.sent += chunk.length;
-      if (!response.write(chunk))
-        await new Promise((done) => {
-          response.once('drain', () => done(undefined));
-          response.once('close', () => done(undefined));
-        });
+      if (!response.write(chunk)) await drained(response);
       if (rate) await new Promise((done) => setTimeout(done, (1000 * chunk.length) / rate));
     }
     response.end();
