@@ -28,13 +28,13 @@ struct fb_conn {
     struct fb_sctp *sctp;
     struct fb_desc remote;
     bool has_remote, gathered, described, connected, open;
-    bool doomed;                             /* it is over; what is below goes at the next reap */
-    bool down;                               /* what is below has gone or is going */
-    bool ice_gone;                           /* ... has gone */
-    bool released;                           /* the user has let go */
-    int64_t gather_deadline_us, deadline_us; /* 0: none */
-    struct fb_queue sending;                 /* what SCTP has not taken */
-    struct early *early;                     /* EARLY_MAX of them, or NULL */
+    bool doomed;             /* it is over; what is below goes at the next reap */
+    bool down;               /* what is below has gone or is going */
+    bool ice_gone;           /* ... has gone */
+    bool released;           /* the user has let go */
+    int64_t deadline_us;     /* 0: none */
+    struct fb_queue sending; /* what SCTP has not taken */
+    struct early *early;     /* EARLY_MAX of them, or NULL */
     size_t early_count;
 };
 
@@ -256,6 +256,7 @@ static void describe(struct fb_conn *conn) {
     memcpy(desc.fingerprint, conn->cert.fingerprint, sizeof desc.fingerprint);
     fb_ice_describe(conn->ice, &desc);
     conn->described = true;
+    atomic_store(&conn->peer->nat, fb_ice_nat(conn->ice));
     if (desc.candidate_count == 0)
         fail(conn, FB_PEER_NO_ADDRESS);
     else
@@ -267,7 +268,6 @@ static void on_gathered(void *user) {
     if (conn->gathered || conn->doomed)
         return;
     conn->gathered = true;
-    conn->gather_deadline_us = 0;
     describe(conn);
     if (conn->has_remote && !conn->doomed)
         give_remote(conn);
@@ -285,10 +285,17 @@ static void start(struct fb_engine *engine, struct fb_peer *peer) {
     conn->engine = engine;
     conn->id = ++engine->last_id;
     g_hash_table_insert(engine->conns, (gpointer)conn->id, conn);
-    struct fb_ice_config config = {engine->context, peer->config.offerer, peer->config.local,
-                                   peer->stun,      &ice_handler,         conn};
+    struct fb_ice_config config = {
+        .context = engine->context,
+        .controlling = peer->config.offerer,
+        .loopback = peer->config.local,
+        .stun = peer->stun,
+        .stun_count = peer->stun_count,
+        .gather_ms = peer->config.gather_ms,
+        .handler = &ice_handler,
+        .user = conn,
+    };
     conn->ice = fb_ice_new(&config);
-    conn->gather_deadline_us = g_get_monotonic_time() + (int64_t)peer->config.gather_ms * 1000;
     if (fb_cert_make(&conn->cert) != 0)
         fail(conn, FB_PEER_SYSTEM);
     else if (fb_ice_gather(conn->ice) != 0)
@@ -351,8 +358,6 @@ void fb_conn_tick(struct fb_conn *conn, int64_t now_us) {
     if (conn->dtls != NULL)
         on_dtls_status(conn, fb_dtls_tick(conn->dtls));
     pump(conn);
-    if (conn->gather_deadline_us != 0 && now_us >= conn->gather_deadline_us)
-        on_gathered(conn);
     if (conn->deadline_us != 0 && now_us >= conn->deadline_us)
         fail(conn, conn->sctp != NULL   ? FB_PEER_SCTP_TIMEOUT
                    : conn->dtls != NULL ? FB_PEER_DTLS_TIMEOUT

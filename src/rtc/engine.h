@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stdatomic.h>
 
+#include "rtc/mapping.h"
 #include "rtc/peer.h"
 #include "rtc/queue.h"
 #include "rtc/sctp.h"
@@ -18,14 +19,16 @@ struct fb_peer {
     struct fb_rtc *rtc;
 
     /* Set before the thread hears of the peer, and constant from then on. */
-    struct fb_peer_config config; /* defaults filled in; stun is not kept */
-    struct fb_addr stun;          /* the server chosen; family 0: none */
+    struct fb_peer_config config;            /* defaults filled in; stun is not kept */
+    struct fb_addr stun[FB_MAPPING_SERVERS]; /* the servers chosen */
+    size_t stun_count;
 
     /* Both threads. */
     atomic_size_t buffered; /* bytes sent by the user that SCTP has not taken */
     atomic_size_t inbox;    /* bytes read from SCTP that the user has not had */
     atomic_bool stalled;    /* the thread stopped reading and wants FB_ITEM_RESUME */
     atomic_ullong ignored;
+    atomic_int nat; /* enum fb_nat */
 
     /* The rtc thread alone. */
     struct fb_conn *conn;

@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "rtc/mapping.h"
 
 #define COMPONENT 1
 /* Addresses of this machine that are tried; a host with containers may have dozens. */
-#define ADDRESSES_MAX 8
+#define ADDRESSES_MAX FB_MAPPING_SOCKETS_MAX
+/* RFC 8445 section 5.1.2.2. */
+#define TYPE_SRFLX 100
 /* Bursts of a fast sender fit; the kernel's default of 208 KiB holds 90 packets (it counts each
  * as 2.3 KiB). Capped by net.core.rmem_max. */
 #define SOCKET_BUFFER (1024 * 1024)
@@ -19,6 +22,10 @@ struct fb_ice {
     NiceAgent *agent;
     guint stream;
     GMainContext *context;
+    struct fb_addr stun[FB_MAPPING_SERVERS];
+    size_t stun_count;
+    uint32_t gather_ms;
+    struct fb_mapping *mapping; /* NULL: nobody was asked */
     bool loopback;
     bool connected;
     bool blind; /* no remote candidate is known: only the other side's checks can find a pair */
@@ -26,12 +33,6 @@ struct fb_ice {
     void *user;
     void (*done)(void *user);
 };
-
-static void on_gathered(NiceAgent *agent, guint stream, gpointer data) {
-    struct fb_ice *ice = data;
-    if (ice->handler != NULL)
-        ice->handler->gathered(ice->user);
-}
 
 static void on_state(NiceAgent *agent, guint stream, guint component, guint state, gpointer data) {
     struct fb_ice *ice = data;
@@ -54,25 +55,54 @@ static void on_datagram(NiceAgent *agent, guint stream, guint component, guint l
         ice->handler->datagram(ice->user, (const uint8_t *)buf, len);
 }
 
+/* From here on libnice reads the sockets: before, nobody else knows of them. */
+static void on_mapped(void *user) {
+    struct fb_ice *ice = user;
+    nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, ice->context, on_datagram, ice);
+    ice->handler->gathered(ice->user);
+}
+
+static void prepare_sockets(struct fb_ice *ice) {
+    GPtrArray *sockets = nice_agent_get_sockets(ice->agent, ice->stream, COMPONENT);
+    struct fb_mapping_config config = {ice->context,   sockets,   ice->stun, ice->stun_count,
+                                       ice->gather_ms, on_mapped, ice};
+    if (sockets == NULL)
+        return;
+    for (guint i = 0; i < sockets->len; i++) {
+        g_socket_set_option(sockets->pdata[i], SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER, NULL);
+        g_socket_set_option(sockets->pdata[i], SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER, NULL);
+    }
+    ice->mapping = fb_mapping_new(&config);
+    g_ptr_array_unref(sockets);
+}
+
+/* libnice has its host candidates, which takes it no time. */
+static void on_gathered(NiceAgent *agent, guint stream, gpointer data) {
+    struct fb_ice *ice = data;
+    if (ice->handler == NULL)
+        return;
+    prepare_sockets(ice);
+    if (ice->mapping == NULL)
+        on_mapped(ice);
+}
+
 struct fb_ice *fb_ice_new(const struct fb_ice_config *config) {
     struct fb_ice *ice = g_new0(struct fb_ice, 1);
     ice->handler = config->handler;
     ice->user = config->user;
     ice->context = config->context;
     ice->loopback = config->loopback;
+    ice->gather_ms = config->gather_ms;
+    ice->stun_count = MIN(config->stun_count, FB_MAPPING_SERVERS);
+    for (size_t i = 0; i < ice->stun_count; i++)
+        ice->stun[i] = config->stun[i];
     ice->agent = nice_agent_new_full(config->context, NICE_COMPATIBILITY_RFC5245,
                                      NICE_AGENT_OPTION_CONSENT_FRESHNESS);
     g_object_set(ice->agent, "controlling-mode", (gboolean)config->controlling, "upnp", FALSE,
                  "ice-tcp", FALSE, "ice-udp", TRUE, NULL);
-    if (config->stun.family != 0) {
-        char text[FB_ADDR_STR_MAX];
-        g_object_set(ice->agent, "stun-server", fb_addr_format(&config->stun, text),
-                     "stun-server-port", (guint)config->stun.port, NULL);
-    }
     g_signal_connect(ice->agent, "candidate-gathering-done", G_CALLBACK(on_gathered), ice);
     g_signal_connect(ice->agent, "component-state-changed", G_CALLBACK(on_state), ice);
     ice->stream = nice_agent_add_stream(ice->agent, 1);
-    nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, config->context, on_datagram, ice);
     return ice;
 }
 
@@ -117,22 +147,11 @@ static int add_addresses(struct fb_ice *ice, bool loopback) {
     return count;
 }
 
-static void enlarge_buffers(struct fb_ice *ice) {
-    GPtrArray *sockets = nice_agent_get_sockets(ice->agent, ice->stream, COMPONENT);
-    for (guint i = 0; sockets != NULL && i < sockets->len; i++) {
-        g_socket_set_option(sockets->pdata[i], SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER, NULL);
-        g_socket_set_option(sockets->pdata[i], SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER, NULL);
-    }
-    if (sockets != NULL)
-        g_ptr_array_unref(sockets);
-}
-
 int fb_ice_gather(struct fb_ice *ice) {
     if (add_addresses(ice, false) == 0 && (!ice->loopback || add_addresses(ice, true) == 0))
         return FB_ERR_NOT_FOUND;
     if (!nice_agent_gather_candidates(ice->agent, ice->stream))
         return FB_ERR_NOT_FOUND;
-    enlarge_buffers(ice);
     return 0;
 }
 
@@ -164,6 +183,27 @@ static void addr_to_nice(const struct fb_addr *addr, NiceAddress *out) {
     nice_address_set_port(out, addr->port);
 }
 
+/*
+ * The server-reflexive candidate whose base is host, when a server saw another address. libnice
+ * need not know of it: agents check from the base, and what comes in counts as peer-reflexive
+ * there.
+ */
+static void add_mapped(const struct fb_ice *ice, struct fb_desc *desc,
+                       const struct fb_candidate *host) {
+    size_t count = 0;
+    const struct fb_mapped *known = ice->mapping == NULL ? NULL
+                                                         : fb_mapping_known(ice->mapping, &count);
+    for (size_t i = 0; i < count && desc->candidate_count < FB_DESC_CANDIDATES_MAX; i++) {
+        if (!fb_addr_equal(&known[i].local, &host->addr) ||
+            fb_addr_equal(&known[i].mapped, &host->addr))
+            continue;
+        /* RFC 8445 section 5.1.2.1: the host's preference under the type's own. */
+        desc->candidates[desc->candidate_count++] = (struct fb_candidate){
+            FB_CAND_SRFLX, known[i].mapped,
+            (uint32_t)TYPE_SRFLX << 24 | (host->priority & 0x00ffffff)};
+    }
+}
+
 void fb_ice_describe(struct fb_ice *ice, struct fb_desc *desc) {
     gchar *ufrag = NULL, *pwd = NULL;
     if (nice_agent_get_local_credentials(ice->agent, ice->stream, &ufrag, &pwd)) {
@@ -186,6 +226,12 @@ void fb_ice_describe(struct fb_ice *ice, struct fb_desc *desc) {
         }
     }
     g_slist_free_full(list, (GDestroyNotify)nice_candidate_free);
+    for (size_t i = 0, hosts = desc->candidate_count; i < hosts; i++)
+        add_mapped(ice, desc, &desc->candidates[i]);
+}
+
+enum fb_nat fb_ice_nat(const struct fb_ice *ice) {
+    return ice->mapping == NULL ? FB_NAT_UNKNOWN : fb_mapping_nat(ice->mapping);
 }
 
 int fb_ice_set_remote(struct fb_ice *ice, const struct fb_desc *remote) {
@@ -233,6 +279,8 @@ void fb_ice_close(struct fb_ice *ice, void (*done)(void *user), void *user) {
     ice->handler = NULL;
     ice->user = user;
     ice->done = done;
+    fb_mapping_free(ice->mapping);
+    ice->mapping = NULL;
     g_signal_handlers_disconnect_by_data(ice->agent, ice);
     nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, ice->context, NULL, NULL);
     nice_agent_close_async(ice->agent, on_closed, ice);

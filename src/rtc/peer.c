@@ -47,6 +47,14 @@ static void fill_config(struct fb_peer_config *config) {
     config->stun = NULL;
 }
 
+/* Neighbours from a random place on; the caller's list is in no order of meaning. */
+static void choose_stun(struct fb_peer *peer, const struct fb_peer_config *config) {
+    size_t start = config->stun_count > 0 ? g_random_int() % config->stun_count : 0;
+    peer->stun_count = MIN(config->stun_count, FB_MAPPING_SERVERS);
+    for (size_t i = 0; i < peer->stun_count; i++)
+        peer->stun[i] = config->stun[(start + i) % config->stun_count];
+}
+
 int fb_peer_new(struct fb_peer **out, struct fb_rtc *rtc, const struct fb_peer_config *config) {
     if (fb_rtc_stopping(rtc))
         return FB_ERR_STATE;
@@ -60,12 +68,15 @@ int fb_peer_new(struct fb_peer **out, struct fb_rtc *rtc, const struct fb_peer_c
     peer->rtc = rtc;
     peer->config = *config;
     fill_config(&peer->config);
-    if (config->stun_count > 0)
-        peer->stun = config->stun[g_random_int() % config->stun_count];
+    choose_stun(peer, config);
     fb_rtc_count(rtc, 1);
     fb_rtc_command(rtc, start);
     *out = peer;
     return 0;
+}
+
+enum fb_nat fb_peer_nat(const struct fb_peer *peer) {
+    return (enum fb_nat)atomic_load(&peer->nat);
 }
 
 static bool text_fits(const char *text, size_t min, size_t max) {

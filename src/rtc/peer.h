@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "core/describe.h"
+#include "core/signal.h"
 #include "rtc/rtc.h"
 
 /* Longest message, either way; a longer one that arrives closes the peer. */
@@ -80,7 +81,7 @@ struct fb_peer_handler {
 struct fb_peer_config {
     bool offerer; /* makes the offer and is ICE-controlling; otherwise it answers */
     bool local;   /* networks on one machine: loopback is offered where there is nothing else */
-    const struct fb_addr *stun; /* servers; one of them, by chance, learns of this peer */
+    const struct fb_addr *stun; /* IPv4; two of them, by chance, learn of this peer */
     size_t stun_count;
     uint32_t timeout_ms; /* from set_remote until open */
     uint32_t gather_ms;  /* after this long the description goes without what STUN did not say */
@@ -91,6 +92,9 @@ struct fb_peer_config {
 
 /* Begins to gather. 0, FB_ERR_NOMEM, FB_ERR_STATE (rtc is being freed). */
 int fb_peer_new(struct fb_peer **out, struct fb_rtc *rtc, const struct fb_peer_config *config);
+
+/* From `described` on: how this side's NAT maps, as two STUN servers showed it. */
+enum fb_nat fb_peer_nat(const struct fb_peer *peer);
 
 /*
  * Gives the other side's description; once. Candidates are used as they stand: the caller drops

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "core/stun.h"
 #include "rtc/peer.h"
 
 #define DEADLINE_MS 60000
@@ -422,6 +423,113 @@ static void silence_times_out(void **state) {
     assert_int_equal(pair.offerer.reason, FB_PEER_ICE_TIMEOUT);
 }
 
+/* A STUN server that says what it is told to say, or nothing. */
+struct stun_stub {
+    uv_udp_t udp;
+    unsigned asked;
+    struct fb_addr says; /* family 0: nothing */
+};
+
+static void give_buffer(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
+    static char bytes[2048];
+    *buf = uv_buf_init(bytes, sizeof bytes);
+}
+
+static void on_request(uv_udp_t *udp, ssize_t len, const uv_buf_t *buf, const struct sockaddr *from,
+                       unsigned flags) {
+    struct stun_stub *stub = udp->data;
+    uint8_t reply[FB_STUN_REPLY_MAX];
+    if (len <= 0)
+        return;
+    size_t reply_len = fb_stun_respond((const uint8_t *)buf->base, (size_t)len,
+                                       &(struct fb_addr){.family = 4, .ip = {1}}, reply,
+                                       sizeof reply);
+    stub->asked += reply_len > 0; /* a Binding request of RFC 8489 */
+    if (stub->says.family == 0 || reply_len == 0)
+        return;
+    reply_len = fb_stun_respond((const uint8_t *)buf->base, (size_t)len, &stub->says, reply,
+                                sizeof reply);
+    uv_buf_t out = uv_buf_init((char *)reply, (unsigned)reply_len);
+    uv_udp_try_send(udp, &out, 1, from);
+}
+
+/* Where this machine's own sockets reach it: at the address of a peer's candidate. */
+static struct fb_addr own_address(void) {
+    struct pair pair = {0};
+    struct fb_peer_config config = {0};
+    make_side(&pair.offerer, &pair, &pair.answerer, &config, true);
+    wait_for(&pair.offerer.described);
+    close_pair(&pair);
+    size_t i = 0;
+    while (i + 1 < pair.offerer.desc.candidate_count &&
+           pair.offerer.desc.candidates[i].addr.family != 4)
+        i++;
+    assert_int_equal(pair.offerer.desc.candidates[i].addr.family, 4);
+    return pair.offerer.desc.candidates[i].addr;
+}
+
+static struct fb_addr start_stub(struct stun_stub *stub, struct fb_addr at) {
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    int len = sizeof addr;
+    memcpy(&addr.sin_addr, at.ip, 4);
+    uv_udp_init(&loop, &stub->udp);
+    stub->udp.data = stub;
+    assert_int_equal(uv_udp_bind(&stub->udp, (struct sockaddr *)&addr, 0), 0);
+    uv_udp_getsockname(&stub->udp, (struct sockaddr *)&addr, &len);
+    uv_udp_recv_start(&stub->udp, give_buffer, on_request);
+    at.port = ntohs(addr.sin_port);
+    return at;
+}
+
+/* A server that does not answer holds nothing up beyond gather_ms. */
+static void silent_stun_server_is_not_waited_for(void **state) {
+    struct pair pair = {0};
+    struct stun_stub stub = {.asked = 0};
+    struct fb_addr at = start_stub(&stub, own_address());
+    struct fb_peer_config config = {.stun = &at, .stun_count = 1, .gather_ms = 400};
+    uint64_t before = uv_hrtime();
+    make_side(&pair.offerer, &pair, &pair.answerer, &config, true);
+    wait_for(&pair.offerer.described);
+    assert_true(uv_hrtime() - before < UINT64_C(3000000000));
+    assert_true(stub.asked > 1); /* and again, as if the first had been lost */
+    assert_int_equal(fb_peer_nat(pair.offerer.peer), FB_NAT_UNKNOWN);
+    close_pair(&pair);
+    uv_close((uv_handle_t *)&stub.udp, NULL);
+    uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static const struct fb_candidate *find_mapped(const struct fb_desc *desc) {
+    for (size_t i = 0; i < desc->candidate_count; i++)
+        if (desc->candidates[i].type == FB_CAND_SRFLX)
+            return &desc->candidates[i];
+    return NULL;
+}
+
+/* What servers say is offered, below the host's priority; two of them show the kind of NAT. */
+static void mapping_is_offered(void **state) {
+    static const struct fb_addr outside = {.family = 4, .ip = {198, 51, 100, 7}, .port = 4242};
+    struct fb_addr own = own_address();
+    for (unsigned hard = 0; hard < 2; hard++) {
+        struct pair pair = {0};
+        struct stun_stub stubs[2] = {{.says = outside}, {.says = outside}};
+        stubs[1].says.port = (uint16_t)(outside.port + hard);
+        struct fb_addr at[2] = {start_stub(&stubs[0], own), start_stub(&stubs[1], own)};
+        struct fb_peer_config config = {.stun = at, .stun_count = 2};
+        make_pair(&pair, &config);
+        wait_until(both_open, &pair);
+        const struct fb_candidate *mapped = find_mapped(&pair.offerer.desc);
+        assert_non_null(mapped);
+        assert_true(fb_addr_same_ip(&mapped->addr, &outside));
+        assert_true(mapped->addr.port - outside.port <= (int)hard);
+        assert_true(mapped->priority < pair.offerer.desc.candidates[0].priority);
+        assert_int_equal(fb_peer_nat(pair.offerer.peer), hard ? FB_NAT_HARD : FB_NAT_EASY);
+        close_pair(&pair);
+        uv_close((uv_handle_t *)&stubs[0].udp, NULL);
+        uv_close((uv_handle_t *)&stubs[1].udp, NULL);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+}
+
 static void close_at_any_moment(void **state) {
     struct fb_peer_config config = {0};
     for (int turns = 0; turns < 40; turns++) {
@@ -531,6 +639,8 @@ int main(void) {
         RTC_TEST(close_is_seen_quickly),
         RTC_TEST(farewell_arrives),
         RTC_TEST(silence_times_out),
+        RTC_TEST(silent_stun_server_is_not_waited_for),
+        RTC_TEST(mapping_is_offered),
         RTC_TEST(close_at_any_moment),
         RTC_TEST(backpressure_reaches_the_sender),
         RTC_TEST(cycles_leak_nothing),
