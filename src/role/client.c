@@ -16,6 +16,10 @@
 #define HURRY_TIMES 3
 #define HURRY_DELAY_US (FB_CLIENT_SECOND_US / 5)
 
+/* What all streams together may hold here: enough for 16 whose apps have stopped reading, so that
+ * paused videos do not stop the rest. */
+#define SESSION_DATA_MAX ((uint64_t)32 << 20)
+
 void fb_client_say(struct fb_client *client, enum fb_client_stage stage, const char *fmt, ...) {
     char text[256];
     va_list args;
@@ -47,6 +51,7 @@ static int begin_session(struct fb_client *client) {
         &document->egresses[client->egress_turn % document->egress_count];
     struct fb_session_config config;
     fb_session_config_init(&config, true);
+    config.max_data = SESSION_DATA_MAX;
     config.mem = fb_mem_default();
     config.rng = fb_rng_default();
     config.crypto = client->config.crypto;

@@ -16,6 +16,9 @@
 /* The window of 256 KiB and its reserve, and the largest message on top. */
 #define WS_SEND_MAX ((size_t)512 * 1024)
 
+/* What waits for one client, in all its streams: 16 that it does not read leave room for others. */
+#define SESSION_SEND_MAX ((uint64_t)16 << 20)
+
 void fb_egress_config_init(struct fb_egress_config *config) {
     memset(config, 0, sizeof *config);
     config->limits = (struct fb_egress_limits){
@@ -78,6 +81,7 @@ static void init_session_config(struct fb_egress *egress) {
     memcpy(config->network_id, egress->config.network_id, sizeof config->network_id);
     memcpy(config->egress_key, egress->config.key, sizeof config->egress_key);
     memcpy(config->process_id, egress->process_id, sizeof config->process_id);
+    config->send_buffer = SESSION_SEND_MAX;
     if (egress->config.limits.session.at_once != 0)
         config->max_streams = egress->config.limits.session.at_once;
 }

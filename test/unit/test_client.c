@@ -1,0 +1,321 @@
+/*
+ * role/client against a real egress, through volunteers with real WebRTC peers: apps by SOCKS5 and
+ * HTTP, errors as an app sees them, volunteers that vanish or are bad, brokers that say no.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bench_client.h"
+
+#define WAIT_MS 30000
+
+static struct net_bench bench;
+static const uint8_t local_ip[4] = {127, 0, 0, 1};
+
+static bool is_true(void *flag) {
+    return *(const bool *)flag;
+}
+
+static void await(bool *flag) {
+    if (!wait_for(&bench.e.loop, is_true, flag, WAIT_MS))
+        fail_msg("waited in vain; the client last said: %s", bench.last);
+}
+
+static bool is_ready(void *ctx) {
+    return bench.stages[FB_CLIENT_READY] >= *(const unsigned *)ctx;
+}
+
+static void await_ready(unsigned times) {
+    if (!wait_for(&bench.e.loop, is_ready, &times, WAIT_MS))
+        fail_msg("not ready; the client last said: %s", bench.last);
+}
+
+static void begin(size_t paths) {
+    char err[FB_NET_ERR_MAX];
+    net_start(&bench);
+    assert_int_equal(net_client(&bench, paths, 0, err), 0);
+}
+
+static void end(void) {
+    assert_true(net_end(&bench));
+}
+
+static struct fb_client_counts counts(void) {
+    struct fb_client_counts now;
+    fb_client_count(bench.client, &now);
+    return now;
+}
+
+static void progress_and_socks(void **state) {
+    static struct app app;
+    uint8_t say[32];
+    begin(1);
+    /* The app comes before there is a path, and waits for it. */
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    await_ready(1);
+    assert_int_equal(bench.stages[FB_CLIENT_RENDEZVOUS], 1);
+    assert_int_equal(bench.stages[FB_CLIENT_FOUND], 1);
+    assert_int_equal(bench.stages[FB_CLIENT_ICE], 1);
+    assert_int_equal(bench.stages[FB_CLIENT_DTLS], 1);
+    assert_int_equal(bench.stages[FB_CLIENT_CHANNEL], 1);
+    assert_int_equal(bench.stages[FB_CLIENT_ATTACHED], 1);
+    assert_int_equal(bench.stages[FB_CLIENT_LOST], 0);
+    await(&app.ended);
+    assert_memory_equal(app.head, "\5\0\5\0\0\1\0\0\0\0\0\0", SOCKS_HEAD);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    assert_int_equal(counts().paths, 1);
+    assert_int_equal(counts().offers, 1);
+    app_end(&app, &bench.e.loop);
+    end();
+}
+
+static void twenty_apps(void **state) {
+    static struct app apps[20];
+    static uint8_t say[20][32];
+    begin(1);
+    bench.e.send.size = 1 << 20;
+    for (size_t i = 0; i < 20; i++)
+        app_start(&apps[i], &bench, say[i], socks_say(say[i], local_ip, bench.e.send.port),
+                  SOCKS_HEAD);
+    for (size_t i = 0; i < 20; i++) {
+        await(&apps[i].ended);
+        assert_int_equal(apps[i].got, bench.e.send.size);
+        assert_false(apps[i].bad);
+        app_end(&apps[i], &bench.e.loop);
+    }
+    end();
+}
+
+static void http_forms(void **state) {
+    static struct app app;
+    char say[256], want[256];
+    begin(1);
+    snprintf(say, sizeof say, "CONNECT 127.0.0.1:%u HTTP/1.1\r\n\r\n", bench.e.send.port);
+    app_start(&app, &bench, say, strlen(say), 39);
+    await(&app.ended);
+    assert_memory_equal(app.head, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    app_end(&app, &bench.e.loop);
+    /* The echo shows what the origin gets: the head as rewritten, and of what follows the body. */
+    snprintf(say, sizeof say,
+             "POST http://127.0.0.1:%u/x HTTP/1.1\r\nProxy-Connection: keep-alive\r\n"
+             "Content-Length: 4\r\n\r\nbodyGET http://other/ HTTP/1.1\r\n\r\n",
+             bench.e.echo.port);
+    snprintf(want, sizeof want,
+             "POST /x HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Length: 4\r\n"
+             "Connection: close\r\n\r\nbody",
+             bench.e.echo.port);
+    app_start(&app, &bench, say, strlen(say), strlen(want));
+    while (app.head_len < app.head_want && !app.ended)
+        uv_run(&bench.e.loop, UV_RUN_ONCE);
+    assert_memory_equal(app.head, want, strlen(want));
+    assert_int_equal(app.got, 0);
+    app_end(&app, &bench.e.loop);
+    end();
+}
+
+static void expect_answer(const void *say, size_t len, const char *start, size_t start_len) {
+    static struct app app;
+    app_start(&app, &bench, say, len, sizeof app.head);
+    await(&app.ended);
+    assert_true(app.head_len >= start_len);
+    assert_memory_equal(app.head, start, start_len);
+    app_end(&app, &bench.e.loop);
+}
+
+static void errors_reach_apps(void **state) {
+    static const char denied[] = "CONNECT 169.254.169.254:80 HTTP/1.1\r\n\r\n";
+    static const char origin_form[] = "GET / HTTP/1.1\r\n\r\n";
+    static const uint8_t bind[] = {5, 1, 0, 5, 2, 0, 1, 127, 0, 0, 1, 0, 80};
+    static const uint8_t inside[] = {5, 1, 0, 5, 1, 0, 1, 10, 0, 0, 1, 0, 80};
+    uint8_t say[32];
+    struct origin nobody;
+    net_start(&bench);
+    origin_start(&nobody, &bench.e.loop, ORIGIN_ECHO, 0);
+    bench_except(&bench.e, nobody.port);
+    uv_close((uv_handle_t *)&nobody.listener, NULL);
+    char err[FB_NET_ERR_MAX];
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    expect_answer(origin_form, sizeof origin_form - 1, "HTTP/1.1 400 ", 13);
+    expect_answer(bind, sizeof bind, "\5\0\5\7", 4);
+    expect_answer(inside, sizeof inside, "\5\0\5\2", 4);
+    expect_answer(denied, sizeof denied - 1, "HTTP/1.1 403 ", 13);
+    expect_answer(say, socks_say(say, local_ip, nobody.port), "\5\0\5\5", 4);
+    expect_answer("\x16\x03\x01", 3, "\x15\x03\x01", 3);
+    end();
+}
+
+static void port_in_use(void **state) {
+    char err[FB_NET_ERR_MAX];
+    begin(1);
+    struct fb_client *first = bench.client;
+    uint16_t port = fb_client_proxy(first)->port;
+    assert_int_equal(net_client(&bench, 1, port, err), FB_ERR_USED);
+    char want[32];
+    snprintf(want, sizeof want, "port %u is in use", port);
+    assert_non_null(strstr(err, want));
+    bench.client = first;
+    end();
+}
+
+static struct vol *carrier(void) {
+    for (size_t i = 0; i < bench.vol_count; i++)
+        if (bench.vols[i].peer != NULL && bench.vols[i].carried)
+            return &bench.vols[i];
+    return NULL;
+}
+
+/* The volunteer vanishes again and again in mid-download; the app does not notice. */
+static void volunteers_vanish(void **state) {
+    static struct app app;
+    uint8_t say[32];
+    begin(1);
+    bench.e.send.size = 24 << 20;
+    await_ready(1);
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t mark = app.got + (2 << 20);
+        while (app.got < mark && !app.ended)
+            assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+        assert_false(app.ended);
+        struct vol *vol = carrier();
+        assert_non_null(vol);
+        vol_close(vol);
+        await_ready(i + 2);
+    }
+    await(&app.ended);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    assert_int_equal(counts().sessions_all, 1);
+    assert_int_equal(counts().paths_all, 4);
+    app_end(&app, &bench.e.loop);
+    end();
+}
+
+static void bad_volunteers(void **state) {
+    static struct app app;
+    uint8_t say[32];
+    begin(1);
+    await_ready(1);
+    bench.drop = 97;
+    bench.repeat = 3;
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    await(&app.ended);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    assert_int_equal(counts().paths_all, 1);
+    app_end(&app, &bench.e.loop);
+    /* One that alters a message loses the path; the data stays whole. */
+    bench.drop = bench.repeat = 0;
+    bench.alter = 60;
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    while (counts().paths_all == 1)
+        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+    bench.alter = 0;
+    await(&app.ended);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    assert_int_equal(counts().sessions_all, 1);
+    app_end(&app, &bench.e.loop);
+    end();
+}
+
+/* An egress that does not have the key that the signed document names is never spoken to. */
+static void wrong_egress_key(void **state) {
+    uint8_t other[FB_KEY_LEN] = {9}, other_public[FB_KEY_LEN];
+    char err[FB_NET_ERR_MAX];
+    fb_x25519_public(other, other_public);
+    net_start(&bench);
+    net_sign(&bench, other_public);
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    while (bench.vol_count < 2)
+        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+    assert_int_equal(bench.stages[FB_CLIENT_ATTACHED], 0);
+    struct fb_egress_counts egress;
+    fb_egress_count(bench.e.egress, &egress);
+    assert_int_equal(egress.sessions_all, 0);
+    end();
+}
+
+static bool is_joining(void *ctx) {
+    return bench.stages[FB_CLIENT_JOINING] > 0;
+}
+
+static void forged_document(void **state) {
+    char err[FB_NET_ERR_MAX];
+    net_start(&bench);
+    bench.document[bench.document_len / 2] ^= 1;
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    assert_true(wait_for(&bench.e.loop, is_joining, NULL, WAIT_MS));
+    assert_int_equal(bench.offers_direct, 0);
+    assert_int_equal(counts().sessions_all, 0);
+    end();
+}
+
+static void brokers_that_say_no(void **state) {
+    net_start(&bench);
+    static const enum fb_answer_status no[] = {FB_ANSWER_NO_EGRESS, FB_ANSWER_NOBODY,
+                                               FB_ANSWER_AGAIN, FB_ANSWER_LIMIT};
+    memcpy(bench.next, no, sizeof no);
+    bench.next_count = sizeof no / sizeof no[0];
+    char err[FB_NET_ERR_MAX];
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    await_ready(1);
+    assert_int_equal(bench.offers_direct, 5);
+    assert_true(bench.stages[FB_CLIENT_WAITING] >= 4);
+    /* The process that holds the session is gone: a new one begins. */
+    bench.next[0] = FB_ANSWER_PROCESS_GONE;
+    bench.next_count = 1;
+    vol_close(carrier());
+    await_ready(2);
+    assert_true(counts().sessions_all >= 2);
+    end();
+}
+
+/* With a second path wanted, its offer goes through the session and not to the broker's door. */
+static void second_path_from_inside(void **state) {
+    static struct app app;
+    uint8_t say[32];
+    begin(2);
+    await_ready(2);
+    assert_int_equal(bench.offers_direct, 1);
+    assert_int_equal(bench.offers_inside, 1);
+    assert_int_equal(counts().paths, 2);
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    while (app.got < bench.e.send.size / 4)
+        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+    vol_close(carrier());
+    await(&app.ended);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    await_ready(3);
+    assert_int_equal(bench.offers_direct, 1);
+    assert_int_equal(counts().sessions_all, 1);
+    app_end(&app, &bench.e.loop);
+    end();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress_and_socks),
+        cmocka_unit_test(twenty_apps),
+        cmocka_unit_test(http_forms),
+        cmocka_unit_test(errors_reach_apps),
+        cmocka_unit_test(port_in_use),
+        cmocka_unit_test(volunteers_vanish),
+        cmocka_unit_test(bad_volunteers),
+        cmocka_unit_test(wrong_egress_key),
+        cmocka_unit_test(forged_document),
+        cmocka_unit_test(brokers_that_say_no),
+        cmocka_unit_test(second_path_from_inside),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
