@@ -107,8 +107,11 @@ static void hold(struct fb_list *list, const uint8_t *data, size_t len) {
 
 static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
     struct match *match = user;
-    fb_slot_peer_described(match->volunteer->slot, match->m, local, now_ms());
-    run(match->volunteer);
+    struct fb_volunteer *vol = match->volunteer;
+    if (fb_peer_nat(peer) != FB_NAT_UNKNOWN)
+        fb_slot_set_nat(vol->slot, fb_peer_nat(peer));
+    fb_slot_peer_described(vol->slot, match->m, local, now_ms());
+    run(vol);
 }
 
 static void on_peer_open(void *user, struct fb_peer *peer) {
