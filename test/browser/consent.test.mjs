@@ -103,6 +103,26 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       await visit.close();
     });
 
+    test('its frame connects to nothing that the network does not name', async () => {
+      const visit = await browser.visit(`${publisher.url}/plain`);
+      const blocked = await visit.frame.evaluate(async (/** @type {string} */ elsewhere) => {
+        /** @type {string[]} */
+        const uris = [];
+        document.addEventListener('securitypolicyviolation', (event) =>
+          uris.push(`${event.effectiveDirective} ${event.blockedURI}`));
+        await fetch(elsewhere).catch(() => {});
+        try {
+          new WebSocket(elsewhere.replace('http', 'ws'));
+        } catch { /* some throw */ }
+        document.body.append(Object.assign(new Image(), { src: `${elsewhere}/image` }));
+        for (let i = 0; i < 100 && uris.length < 3; i++)
+          await new Promise((done) => setTimeout(done, 50));
+        return uris.map((uri) => uri.split(':')[0]).sort();
+      }, publisher.url);
+      assert.deepEqual(blocked, ['connect-src http', 'connect-src ws', 'img-src http']);
+      await visit.close();
+    });
+
     for (const page of ['strict', 'isolated', 'sandboxed'])
       test(`it carries on a page that is ${page}`, async () => {
         const visit = await browser.visit(`${publisher.url}/${page}`);

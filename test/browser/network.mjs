@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Program, footbridge, run } from './program.mjs';
+import { Program, quick, run } from './program.mjs';
 
 export class Network {
   /**
@@ -13,7 +13,7 @@ export class Network {
   static async start({ allow = [] } = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'footbridge-demo-'));
     const args = ['demo', '--verbose', ...allow.flatMap((address) => ['--allow', address])];
-    const demo = new Program(footbridge, args, { env: { TMPDIR: dir } });
+    const demo = new Program(quick, args, { env: { TMPDIR: dir } });
     try {
       const [, site] = await demo.says(/^site: +(http\S+)$/m);
       const [, proxy] = await demo.says(/^proxy: +(\S+)$/m);
@@ -49,7 +49,7 @@ export class Network {
 
   /** A headless volunteer, ready for a match. */
   async addVolunteer() {
-    const volunteer = new Program(footbridge, ['volunteer', '--join', this.link, '--verbose']);
+    const volunteer = new Program(quick, ['volunteer', '--join', this.link, '--verbose']);
     this.others.push(volunteer);
     await volunteer.says(/waiting/i);
     return volunteer;

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 export const footbridge = process.env.FB_BIN ?? `${root}build/debug/footbridge`;
+/** For what is long: in the full run, the release build. */
+export const quick = (process.env.FB_FULL && process.env.FB_RELEASE) || footbridge;
 
 export class Program {
   /**
