@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/member.h"
 #include "cmd/options.h"
+#include "core/session.h"
 
 struct run {
     struct fb_member member;

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"serve", fb_cmd_serve, "run a network: broker, egress, widget and STUN"},
     {"network", fb_cmd_network, "make a network's keys, sign its document, print its join link"},
     {"broker", fb_cmd_broker, "introduce readers to volunteers"},
+    {"egress", fb_cmd_egress, "where readers' traffic leaves"},
     {"client", fb_cmd_client, "reach the internet through volunteers"},
     {"volunteer", fb_cmd_volunteer, "lend this machine's connection to readers"},
     {NULL, NULL, NULL},

@@ -7,9 +7,9 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "cmd/cmd.h"
+#include "cmd/exitopts.h"
 #include "cmd/operator.h"
 #include "cmd/options.h"
-#include "cmd/ownaddr.h"
 #include "crypto/openssl.h"
 #include "net/loop.h"
 #include "role/keys.h"
@@ -19,7 +19,8 @@
 
 struct settings {
     const char *keys, *cert, *key, *stun, *geoip, *dns;
-    struct fb_texts listen, exits, own, allow;
+    struct fb_texts listen;
+    struct fb_exitopts exit;
     uint64_t per_address;
 };
 
@@ -49,38 +50,11 @@ static void on_signal(void *user, int signum) {
     uv_stop(&serve->loop);
 }
 
-/* ---- what readers may connect to ---- */
-
-static int parse_addr(const char *option, const char *text, bool port, struct fb_addr *addr) {
-    int code = port ? fb_addr_parse_port(text, strlen(text), addr)
-                    : fb_addr_parse(text, strlen(text), addr);
-    if (code == 0)
+static int parse_addr(const char *option, const char *text, struct fb_addr *addr) {
+    if (fb_addr_parse_port(text, strlen(text), addr) == 0)
         return 0;
-    fprintf(stderr, "footbridge serve: --%s %s: not %s\n", option, text,
-            port ? "ADDRESS:PORT" : "an IP address");
+    fprintf(stderr, "footbridge serve: --%s %s: not ADDRESS:PORT\n", option, text);
     return 1;
-}
-
-static int make_policy(struct serve *serve) {
-    const struct settings *set = &serve->set;
-    struct fb_addr addr;
-    serve->policy = fb_exit_policy_new(fb_mem_default());
-    if (serve->policy == NULL)
-        return complain(fb_strerror(FB_ERR_NOMEM), "");
-    for (size_t i = 0; i < set->exits.len; i++)
-        if (fb_exit_policy_rule(serve->policy, set->exits.at[i], strlen(set->exits.at[i])) != 0)
-            return complain(set->exits.at[i], "not a rule for --exit");
-    if (fb_own_addresses(serve->policy) != 0)
-        return complain("this machine's addresses cannot be read", "");
-    for (size_t i = 0; i < set->own.len; i++)
-        if (parse_addr("own-address", set->own.at[i], false, &addr) != 0 ||
-            fb_exit_policy_own(serve->policy, &addr) != 0)
-            return 1;
-    for (size_t i = 0; i < set->allow.len; i++)
-        if (parse_addr("allow", set->allow.at[i], true, &addr) != 0 ||
-            fb_exit_policy_except(serve->policy, &addr) != 0)
-            return 1;
-    return 0;
 }
 
 /* ---- keys ---- */
@@ -143,7 +117,7 @@ static int start_operator(struct serve *serve) {
 static int listen_at(struct serve *serve, const char *text) {
     char err[FB_OPERATOR_ERR_MAX] = "", shown[FB_ADDR_STR_MAX];
     struct fb_addr addr;
-    if (parse_addr("listen", text, true, &addr) != 0)
+    if (parse_addr("listen", text, &addr) != 0)
         return 1;
     if (fb_operator_listen(serve->op, &addr, err) != 0)
         return complain(err, "");
@@ -164,7 +138,7 @@ static int listen_all(struct serve *serve) {
             return 1;
     if (set->stun == NULL)
         return 0;
-    if (parse_addr("stun", set->stun, true, &addr) != 0)
+    if (parse_addr("stun", set->stun, &addr) != 0)
         return 1;
     if (fb_operator_stun(serve->op, &addr, err) != 0)
         return complain(err, "");
@@ -182,8 +156,9 @@ static int start(struct serve *serve) {
         return complain("OpenSSL here lacks an algorithm that is needed", "");
     if (fb_network_files_read(serve->set.keys, fb_unix_s(), &serve->files, err) != 0)
         return complain(err, "");
-    if (make_policy(serve) != 0)
-        return 1;
+    serve->policy = fb_exitopts_policy(&serve->set.exit, err);
+    if (serve->policy == NULL)
+        return complain(err, "");
     serve->geoip = fb_geoip_new();
     int code = serve->geoip == NULL ? FB_ERR_NOMEM : fb_geoip_load(serve->geoip, serve->set.geoip);
     if (code != 0)
@@ -238,12 +213,7 @@ int fb_cmd_serve(int argc, char **argv) {
         {"cert", "FILE", "TLS certificate and its chain (PEM)", .text = &set->cert},
         {"key", "FILE", "the certificate's private key (PEM)", .text = &set->key},
         {"stun", "ADDRESS:PORT", "answer STUN requests there", .text = &set->stun},
-        {"exit", "RULE", "allow|reject ADDR[/LEN][:PORT[-PORT]], the first that fits decides",
-         .texts = &set->exits},
-        {"own-address", "ADDRESS", "an address of this machine that its interfaces do not show",
-         .texts = &set->own},
-        {"allow", "ADDRESS:PORT", "let readers connect there, even on this machine",
-         .texts = &set->allow},
+        FB_EXITOPTS_TABLE(set->exit),
         {"dns", "ADDRESS:PORT", "name server for readers' names (the system's)", .text = &set->dns},
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &set->geoip},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",

@@ -209,7 +209,11 @@ static bool send_one(struct fb_client *client, uint64_t now) {
 static void session_closed(struct fb_client *client, const struct fb_event *event) {
     fb_client_say(client, FB_CLIENT_LOST, "the session has ended: %s", fb_close_text(event->code));
     end_session(client);
-    if (!client->stopped)
+    if (client->stopped)
+        return;
+    if (event->code == FB_CLOSE_NONE && !event->remote) /* dropped: what failed has set the pace */
+        fb_client_want_path(client, 0);
+    else
         fb_client_failed(client, true);
 }
 

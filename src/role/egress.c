@@ -6,7 +6,6 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "crypto/openssl.h"
-#include "net/sockaddr.h"
 #include "role/egress_impl.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -200,20 +199,4 @@ void fb_egress_set_broker(struct fb_egress *egress, const struct fb_broker_link 
 
 void fb_egress_count(const struct fb_egress *egress, struct fb_egress_counts *counts) {
     *counts = egress->counts;
-}
-
-int fb_egress_add_own(struct fb_exit_policy *policy) {
-    uv_interface_address_t *list;
-    int count, err = 0;
-    if (uv_interface_addresses(&list, &count) != 0)
-        return FB_ERR_IO;
-    for (int i = 0; i < count && err == 0; i++) {
-        struct sockaddr_storage from = {0};
-        memcpy(&from, &list[i].address, sizeof list[i].address);
-        struct fb_addr addr = fb_addr_of_sockaddr(&from);
-        if (addr.family != 0)
-            err = fb_exit_policy_own(policy, &addr);
-    }
-    uv_free_interface_addresses(list, count);
-    return err;
 }

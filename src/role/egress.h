@@ -55,10 +55,6 @@ struct fb_egress_config {
 /* Fills in the default limits; the rest is zeroed. */
 void fb_egress_config_init(struct fb_egress_config *config);
 
-/* Adds the addresses of this machine's interfaces as the egress's own. Those that a cloud maps to it
- * from outside must be configured. 0, FB_ERR_IO, FB_ERR_LIMIT, FB_ERR_NOMEM. */
-int fb_egress_add_own(struct fb_exit_policy *policy);
-
 #define FB_EGRESS_ROUTE "/v1/path"
 #define FB_EGRESS_TICKET_KEYS_MAX 16
 
