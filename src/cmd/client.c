@@ -9,6 +9,7 @@
 #include "cmd/member.h"
 #include "cmd/options.h"
 #include "core/session.h"
+#include "core/session.h"
 
 struct run {
     struct fb_member member;
