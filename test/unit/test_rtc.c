@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <usrsctp.h>
 
 #include "base/err.h"
 #include "core/stun.h"
+#include "rtc/crc32c.h"
 #include "rtc/peer.h"
 
 #define DEADLINE_MS 60000
@@ -623,10 +625,22 @@ static void one_at_a_time(void **state) {
     assert_null(second);
 }
 
+/* The check value of CRC-32C, and usrsctp's own tables at every alignment of the end. */
+static void checksum_is_usrsctps(void **state) {
+    uint8_t bytes[100];
+    assert_true(fb_crc32c((const uint8_t *)"123456789", 9) == 0xe3069283);
+    for (size_t len = 0; len <= sizeof bytes; len++) {
+        if (len > 0)
+            bytes[len - 1] = (uint8_t)(len * 37);
+        assert_true(fb_crc32c(bytes, len) == usrsctp_crc32c(bytes, len));
+    }
+}
+
 #define RTC_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(checksum_is_usrsctps),
         RTC_TEST(one_at_a_time),
         RTC_TEST(opens_through_every_stage),
         RTC_TEST(opens_with_dtls_roles_swapped),
