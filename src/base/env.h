@@ -23,7 +23,7 @@ static inline void fb_free(const struct fb_mem *mem, void *ptr) {
     mem->free(mem->ctx, ptr);
 }
 
-/* fill writes len unpredictable bytes; it cannot fail (an implementation without entropy aborts). */
+/* fill writes len unpredictable bytes; it cannot fail (without entropy an implementation aborts) */
 struct fb_rng {
     void (*fill)(void *ctx, uint8_t *out, size_t len);
     void *ctx;

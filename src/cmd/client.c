@@ -1,4 +1,4 @@
-/* footbridge client: a local SOCKS5 and HTTP proxy whose connections leave at the network's egress. */
+/* footbridge client: a local SOCKS5 and HTTP proxy; its connections leave at the egress. */
 #include "role/client.h"
 
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include "cmd/cmd.h"
 #include "cmd/member.h"
 #include "cmd/options.h"
-#include "core/session.h"
 #include "core/session.h"
 
 struct run {

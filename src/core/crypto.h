@@ -61,8 +61,8 @@ struct fb_crypto {
                 size_t ad_len, const uint8_t *in, size_t len, uint8_t *out);
 
     /* out = HMAC-BLAKE2s(secret, label || 0x00 || info): one key from another. */
-    void (*derive)(void *ctx, const uint8_t secret[FB_KEY_LEN], const char *label,
-                   const void *info, size_t info_len, uint8_t out[FB_HASH_LEN]);
+    void (*derive)(void *ctx, const uint8_t secret[FB_KEY_LEN], const char *label, const void *info,
+                   size_t info_len, uint8_t out[FB_HASH_LEN]);
     /* BLAKE2s-256. */
     void (*hash)(void *ctx, const void *in, size_t len, uint8_t out[FB_HASH_LEN]);
 

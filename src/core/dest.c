@@ -35,7 +35,7 @@ static char lower(char c) {
     return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-/* What WHATWG's URL standard calls "ends in a number": such a host is an IPv4 address or nothing. */
+/* WHATWG's URL standard calls it "ends in a number": such a host is an IPv4 address or nothing. */
 static bool is_number(const char *label, size_t len) {
     bool hex = len >= 2 && label[0] == '0' && lower(label[1]) == 'x';
     for (size_t i = hex ? 2 : 0; i < len; i++)

@@ -6,9 +6,9 @@
  *     result:   status u8
  *
  * A destination has one form: names are lower-case and never look like a number. What the C
- * library's parser would take for an address without being a strict literal ("2130706433", "0x7f.1",
- * "0177.0.0.1": the last label is a number) is refused at both ends, so that no resolver ever gets
- * to read it generously.
+ * library's parser would take for an address without being a strict literal ("2130706433",
+ * "0x7f.1", "0177.0.0.1": the last label is a number) is refused at both ends, so that no resolver
+ * ever gets to read it generously.
  */
 #ifndef FB_CORE_DEST_H
 #define FB_CORE_DEST_H
@@ -45,8 +45,8 @@ const char *fb_dest_status_text(uint8_t status);
 
 /*
  * From a host as an app or a person writes it: a strict IPv4 literal, an IPv6 literal with or
- * without brackets, or a name (letters, digits, hyphen, underscore; labels of 1 to 63; one final dot
- * is dropped). 0 or FB_ERR_MALFORMED (port 0 as well).
+ * without brackets, or a name (letters, digits, hyphen, underscore; labels of 1 to 63; one final
+ * dot is dropped). 0 or FB_ERR_MALFORMED (port 0 as well).
  */
 int fb_dest_make(struct fb_dest *dest, const char *host, size_t len, uint16_t port);
 

@@ -34,7 +34,8 @@ void fb_exit_policy_free(struct fb_exit_policy *policy);
 
 /*
  * One operator's rule: "allow|reject ADDR[/LEN][:PORT[-PORT]]". ADDR: IPv4, IPv6 in brackets
- * ("[2001:db8::]/32:80"), or "*" for every address. 0, FB_ERR_MALFORMED, FB_ERR_LIMIT, FB_ERR_NOMEM.
+ * ("[2001:db8::]/32:80"), or "*" for every address. 0, FB_ERR_MALFORMED, FB_ERR_LIMIT,
+ * FB_ERR_NOMEM.
  */
 int fb_exit_policy_rule(struct fb_exit_policy *policy, const char *text, size_t len);
 /* An address of the egress itself; the port does not matter. 0, FB_ERR_LIMIT, FB_ERR_NOMEM. */

@@ -41,9 +41,9 @@ struct fb_frame {
     uint64_t offset;         /* STREAM */
     uint64_t value;          /* MAX_*: limit; RESET_STREAM: final size; PATH_STATUS: largest packet
                                 wanted, bytes; BROKER, NETWORK_DOCUMENT: number; ACK: delay, us */
-    uint64_t code;           /* RESET_STREAM, STOP_SENDING, CLOSE, PATH_ABANDON; PATH_STATUS: status */
-    uint64_t path;           /* ACK, PATH_*, NEW_TOKEN: path id */
-    uint64_t sequence;       /* PATH_STATUS */
+    uint64_t code;     /* RESET_STREAM, STOP_SENDING, CLOSE, PATH_ABANDON; PATH_STATUS: status */
+    uint64_t path;     /* ACK, PATH_*, NEW_TOKEN: path id */
+    uint64_t sequence; /* PATH_STATUS */
     bool fin;
     const uint8_t *data; /* STREAM, DATAGRAM, BROKER, NETWORK_DOCUMENT; NEW_TOKEN: the token */
     size_t len;
@@ -59,6 +59,7 @@ int fb_frame_read(struct fb_rd *rd, struct fb_frame *frame);
 void fb_frame_write(struct fb_wr *wr, const struct fb_frame *frame);
 /* Bytes that a STREAM frame (with offset and length) takes beside its data, at most. */
 size_t fb_frame_stream_overhead(uint64_t stream, uint64_t offset);
-void fb_frame_write_stream(struct fb_wr *wr, uint64_t stream, uint64_t offset, bool fin, size_t len);
+void fb_frame_write_stream(struct fb_wr *wr, uint64_t stream, uint64_t offset, bool fin,
+                           size_t len);
 
 #endif

@@ -45,7 +45,7 @@ int fb_linkseal_broker(struct fb_linkseal **out, const struct fb_mem *mem, const
                        size_t len, uint8_t reply[static FB_LINKSEAL_REPLY_LEN],
                        uint8_t egress_id[static FB_EGRESS_ID_LEN]);
 
-/* The egress's end takes the reply. 0, FB_ERR_MALFORMED, FB_ERR_AUTH, FB_ERR_STATE, FB_ERR_NOMEM. */
+/* The egress takes the reply. 0, FB_ERR_MALFORMED, FB_ERR_AUTH, FB_ERR_STATE, FB_ERR_NOMEM. */
 int fb_linkseal_finish(struct fb_linkseal *seal, const uint8_t *reply, size_t len);
 
 /* out takes len + FB_TAG_LEN bytes. 0 or FB_ERR_STATE (before the handshake is done). */

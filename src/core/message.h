@@ -36,7 +36,7 @@ enum fb_session_type {
 #define FB_REPLY_LEN 512
 
 #define FB_TOKEN_LEN 16
-#define FB_TICKET_LEN 141 /* the broker's signed permission to attach (doc/protocol.md) */
+#define FB_TICKET_LEN 141    /* the broker's signed permission to attach (doc/protocol.md) */
 #define FB_PROCESS_ID_LEN 16 /* random at an egress process's start */
 #define FB_NETWORK_ID_LEN 32 /* the network's Ed25519 public key */
 #define FB_EGRESS_ID_LEN 32  /* the egress's X25519 public key */

@@ -1,6 +1,6 @@
 /*
- * A sorted set of disjoint half-open intervals of 64-bit numbers: bytes of a stream, packet numbers.
- * The number of intervals has a ceiling, stated at birth, because a peer chooses the gaps.
+ * A sorted set of disjoint half-open intervals of 64-bit numbers: bytes of a stream, packet
+ * numbers. The number of intervals has a ceiling, stated at birth, because a peer chooses the gaps.
  */
 #ifndef FB_CORE_RANGES_H
 #define FB_CORE_RANGES_H

@@ -1,7 +1,7 @@
 /*
  * The sealed offer and its sealed answer: Noise_NK between a client and a broker's sealing key, one
- * handshake for each offer (doc/protocol.md, "Rendezvous"). Whoever carries them, over HTTPS, a front,
- * or a session's egress, reads nothing and can change nothing. Sans-IO, both ends.
+ * handshake for each offer (doc/protocol.md, "Rendezvous"). Whoever carries them, over HTTPS, a
+ * front, or a session's egress, reads nothing and can change nothing. Sans-IO, both ends.
  *
  *     client                                     broker
  *     fb_rendezvous_offer() -> sealed  --------> fb_rendezvous_open() -> offer

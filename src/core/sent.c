@@ -28,9 +28,9 @@ static void forget(struct fb_sent *sent, struct fb_sent_packet *packet) {
 }
 
 void fb_sent_clear(struct fb_sent *sent) {
-    FB_LIST_EACH(it, &sent->in_flight)
+    FB_LIST_EACH (it, &sent->in_flight)
         forget(sent, packet_of(it));
-    FB_LIST_EACH(it, &sent->lost)
+    FB_LIST_EACH (it, &sent->lost)
         forget(sent, packet_of(it));
 }
 
@@ -40,8 +40,8 @@ void fb_sent_note(struct fb_sent *sent, uint64_t number) {
 
 int fb_sent_add(struct fb_sent *sent, uint64_t number, size_t size,
                 const struct fb_sent_frame *frames, size_t count, uint64_t now) {
-    struct fb_sent_packet *packet =
-        fb_alloc(sent->mem, sizeof *packet + count * sizeof packet->frames[0]);
+    struct fb_sent_packet *packet = fb_alloc(sent->mem,
+                                             sizeof *packet + count * sizeof packet->frames[0]);
     if (packet == NULL)
         return FB_ERR_NOMEM;
     packet->number = number;
@@ -106,7 +106,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
     if (largest >= sent->acked)
         sent->acked = largest + 1;
     size_t at = ack->range_count;
-    FB_LIST_EACH(it, &sent->in_flight) {
+    FB_LIST_EACH (it, &sent->in_flight) {
         struct fb_sent_packet *packet = packet_of(it);
         if (packet->number > largest)
             break;
@@ -118,7 +118,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
         give(packet, sink, true);
         forget(sent, packet);
     }
-    FB_LIST_EACH(it, &sent->lost) {
+    FB_LIST_EACH (it, &sent->lost) {
         struct fb_sent_packet *packet = packet_of(it);
         at = ack->range_count;
         if (!covered(ack, &at, packet->number))
@@ -173,14 +173,14 @@ enum fb_sent_verdict fb_sent_tick(struct fb_sent *sent, uint64_t now,
                                   const struct fb_sent_sink *sink, unsigned *lost) {
     uint64_t threshold = fb_sent_threshold(sent);
     *lost = 0;
-    FB_LIST_EACH(it, &sent->lost) {
+    FB_LIST_EACH (it, &sent->lost) {
         struct fb_sent_packet *packet = packet_of(it);
         if (packet->time + 3 * threshold > now)
             break;
         sent->gaps++;
         forget(sent, packet);
     }
-    FB_LIST_EACH(it, &sent->in_flight) {
+    FB_LIST_EACH (it, &sent->in_flight) {
         struct fb_sent_packet *packet = packet_of(it);
         if (packet->number >= sent->acked || packet->time + threshold > now)
             break;
@@ -199,7 +199,7 @@ enum fb_sent_verdict fb_sent_tick(struct fb_sent *sent, uint64_t now,
 }
 
 void fb_sent_lose_all(struct fb_sent *sent, uint64_t now, const struct fb_sent_sink *sink) {
-    FB_LIST_EACH(it, &sent->in_flight)
+    FB_LIST_EACH (it, &sent->in_flight)
         lose(sent, packet_of(it), now, sink);
 }
 

@@ -45,7 +45,7 @@ struct fb_sent {
     uint64_t acked;           /* highest number acknowledged, plus one */
     uint64_t ack_time;        /* when something new was last acknowledged, or sending began anew */
     uint64_t latest_rtt, smoothed_rtt, rtt_variation, min_rtt; /* us; smoothed 0: no sample */
-    unsigned widen;       /* T is multiplied by this, 1 to 8 */
+    unsigned widen;                                            /* T is multiplied by this, 1 to 8 */
     unsigned probes;      /* PTO count: timeouts since something was acknowledged */
     unsigned gaps, whole; /* packets truly lost and acknowledged since the counts were halved */
 };
@@ -59,7 +59,7 @@ struct fb_sent_sink {
 void fb_sent_init(struct fb_sent *sent, const struct fb_mem *mem);
 void fb_sent_clear(struct fb_sent *sent);
 
-/* Remembers a packet; frames are copied. FB_ERR_NOMEM. Packets that elicit nothing: fb_sent_note. */
+/* Remembers a packet; copies frames. FB_ERR_NOMEM. Packets that elicit nothing: fb_sent_note. */
 int fb_sent_add(struct fb_sent *sent, uint64_t number, size_t size,
                 const struct fb_sent_frame *frames, size_t count, uint64_t now);
 void fb_sent_note(struct fb_sent *sent, uint64_t number);

@@ -77,7 +77,7 @@ int fb_session_new(struct fb_session **out, const struct fb_session_config *conf
 }
 
 static void free_blobs(struct fb_session *s, struct fb_list *list) {
-    FB_LIST_EACH(it, list) {
+    FB_LIST_EACH (it, list) {
         fb_list_remove(it);
         fb_free(s->mem, FB_CONTAINER(it, struct fb_blob, link));
     }
@@ -98,7 +98,7 @@ void fb_session_free(struct fb_session *s) {
         return;
     const struct fb_mem *mem = s->mem;
     uint32_t path;
-    FB_LIST_EACH(it, &s->paths)
+    FB_LIST_EACH (it, &s->paths)
         fb_path_remove(s, FB_CONTAINER(it, struct fb_path, link));
     if (s->streams != NULL)
         free_streams(s);
@@ -123,7 +123,7 @@ void fb_session_close(struct fb_session *s, enum fb_close_code code) {
         return;
     s->closing = true;
     s->code = code;
-    FB_LIST_EACH(it, &s->paths)
+    FB_LIST_EACH (it, &s->paths)
         FB_CONTAINER(it, struct fb_path, link)->send_close = true;
 }
 
@@ -166,7 +166,7 @@ uint64_t fb_session_deadline(const struct fb_session *s) {
         if (s->no_path_since != FB_NEVER)
             deadline = earlier(deadline, s->no_path_since + FB_SESSION_NO_PATH_US);
     }
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         deadline = earlier(deadline, fb_path_deadline(s, p));
         /* A due ACK that is still there waits for a path, not for time. */
@@ -180,7 +180,7 @@ void fb_session_tick(struct fb_session *s, uint64_t now) {
     s->now = now;
     if (s->closed || s->closing)
         return;
-    FB_LIST_EACH(it, &s->paths)
+    FB_LIST_EACH (it, &s->paths)
         fb_path_tick(s, FB_CONTAINER(it, struct fb_path, link), now);
     if (!s->ready)
         return;
@@ -192,7 +192,7 @@ void fb_session_tick(struct fb_session *s, uint64_t now) {
 /* ---- events ---- */
 
 static bool next_path_event(struct fb_session *s, struct fb_event *event) {
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         if (!p->event_open && !p->event_closed)
             continue;
@@ -318,7 +318,7 @@ int fb_session_post(struct fb_session *s, enum fb_post post, const uint8_t *data
 
 void fb_session_stats(const struct fb_session *s, struct fb_session_stats *stats) {
     uint64_t best = 0;
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         uint64_t rtt = p->sent.smoothed_rtt;
         if (p->state == PATH_OPEN && rtt > 0 && (best == 0 || rtt < best))

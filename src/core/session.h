@@ -35,18 +35,18 @@ struct fb_tokens; /* core/tokens.h: the attach tokens of one egress process */
 
 #define FB_NEVER UINT64_MAX /* a deadline that does not come */
 
-#define FB_SESSION_PATHS_MAX 32   /* at once, per session */
-#define FB_SESSION_NO_PATH_US (60 * UINT64_C(1000000))  /* a session without any path lives so long */
-#define FB_SESSION_IDLE_US (180 * UINT64_C(1000000))    /* ... and so long without a packet */
-#define FB_PATH_WINDOW (512 * 1024) /* bytes in flight on one path */
-#define FB_SESSION_POST_MAX 8192    /* bytes of one FB_EVENT_POST message */
+#define FB_SESSION_PATHS_MAX 32                        /* at once, per session */
+#define FB_SESSION_NO_PATH_US (60 * UINT64_C(1000000)) /* so long lives a session without a path */
+#define FB_SESSION_IDLE_US (180 * UINT64_C(1000000))   /* ... and so long without a packet */
+#define FB_PATH_WINDOW (512 * 1024)                    /* bytes in flight on one path */
+#define FB_SESSION_POST_MAX 8192                       /* bytes of one FB_EVENT_POST message */
 #define FB_DATAGRAM_MAX 1400
 
 struct fb_session_config {
-    const struct fb_mem *mem;       /* outlives the session, as do the next three */
+    const struct fb_mem *mem; /* outlives the session, as do the next three */
     const struct fb_rng *rng;
     const struct fb_crypto *crypto;
-    struct fb_tokens *tokens;       /* egress only */
+    struct fb_tokens *tokens; /* egress only */
     uint8_t network_id[FB_NETWORK_ID_LEN];
     uint8_t egress_id[FB_EGRESS_ID_LEN];   /* the egress's public key */
     uint8_t egress_key[FB_KEY_LEN];        /* egress only: its private key */
@@ -82,17 +82,18 @@ int fb_session_attach(struct fb_tokens *tokens, const uint8_t first[static FB_FI
 /* Wipes and frees; nothing is sent (fb_session_close() first to tell the peer). NULL-safe. */
 void fb_session_free(struct fb_session *s);
 
-enum fb_close_code { /* CLOSE frame, RFC 9000 section 20 where the same */
-    FB_CLOSE_NONE = 0x00,       /* done */
-    FB_CLOSE_INTERNAL = 0x01,   /* out of memory and the like */
+/* CLOSE frame; RFC 9000 section 20 where the same. */
+enum fb_close_code {
+    FB_CLOSE_NONE = 0x00,     /* done */
+    FB_CLOSE_INTERNAL = 0x01, /* out of memory and the like */
     FB_CLOSE_FLOW_CONTROL = 0x03,
     FB_CLOSE_STREAM_LIMIT = 0x04,
     FB_CLOSE_FINAL_SIZE = 0x06,
-    FB_CLOSE_FRAME = 0x07,      /* malformed frame */
-    FB_CLOSE_PROTOCOL = 0x0a,   /* a violation of another kind */
-    FB_CLOSE_IDLE = 0x20,       /* local only: no packet, or no path, for too long */
-    FB_CLOSE_LIMIT = 0x21,      /* the egress will not serve this session further */
-    FB_CLOSE_SHUTDOWN = 0x22,   /* the process ends */
+    FB_CLOSE_FRAME = 0x07,    /* malformed frame */
+    FB_CLOSE_PROTOCOL = 0x0a, /* a violation of another kind */
+    FB_CLOSE_IDLE = 0x20,     /* local only: no packet, or no path, for too long */
+    FB_CLOSE_LIMIT = 0x21,    /* the egress will not serve this session further */
+    FB_CLOSE_SHUTDOWN = 0x22, /* the process ends */
 };
 /* A phrase for people. */
 const char *fb_close_text(enum fb_close_code code);
@@ -122,7 +123,7 @@ int fb_session_first(struct fb_session *s, uint32_t *path, uint8_t out[static FB
 int fb_session_path_up(struct fb_session *s, uint32_t path, uint64_t now);
 /* The transport of a path is gone, or its offer has failed. No FB_EVENT_PATH_CLOSED follows. */
 void fb_session_path_down(struct fb_session *s, uint32_t path, uint64_t now);
-/* Bytes that the transport of a path has taken and not yet passed on; sending pauses over 256 KiB. */
+/* Bytes that a path's transport has taken and not yet passed on; sending pauses over 256 KiB. */
 void fb_session_path_queued(struct fb_session *s, uint32_t path, size_t bytes);
 /* Paths on which data can flow now. */
 size_t fb_session_open_paths(const struct fb_session *s);

@@ -31,9 +31,9 @@ static struct fb_noise *start_noise(struct fb_session *s, bool initiator) {
     uint8_t ephemeral[FB_KEY_LEN], prologue[PROLOGUE_LEN];
     fb_random(s->config.rng, ephemeral, sizeof ephemeral);
     make_prologue(&s->config, prologue);
-    struct fb_noise *noise =
-        c->noise_new(c->ctx, initiator, initiator ? s->config.egress_id : s->config.egress_key,
-                     ephemeral, prologue, sizeof prologue);
+    struct fb_noise *noise = c->noise_new(c->ctx, initiator,
+                                          initiator ? s->config.egress_id : s->config.egress_key,
+                                          ephemeral, prologue, sizeof prologue);
     fb_wipe(ephemeral, sizeof ephemeral);
     return noise;
 }

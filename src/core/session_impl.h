@@ -23,21 +23,21 @@
 
 #define FB_TOKENS_IN_HAND 16 /* that an egress keeps with a client; DESIGN asks for 8 */
 #define FB_POSTS_MAX 8
-#define FB_QUEUE_MAX 32      /* datagrams, and posts received and not yet taken */
+#define FB_QUEUE_MAX 32 /* datagrams, and posts received and not yet taken */
 #define FB_ABANDONS_MAX 32
 #define FB_PATH_ACK_RANGES 32
 #define FB_PATH_QUEUE_MAX ((size_t)256 * 1024)
-#define FB_ACK_EVERY 4            /* packets that ask for it */
+#define FB_ACK_EVERY 4 /* packets that ask for it */
 #define FB_ACK_DELAY (5 * FB_MS)
-#define FB_REPLY_WAIT (10 * FB_S)     /* client: channel open, egress silent */
-#define FB_ATTACHED_WAIT (30 * FB_S)  /* egress: attached, client silent */
-#define FB_SILENT (15 * FB_S)         /* probes in vain for so long: the path is dead */
-#define FB_KEEPALIVE (25 * FB_S)      /* client, nothing open */
-#define FB_KEEPALIVE_BUSY (3 * FB_S)  /* client, waiting for data */
+#define FB_REPLY_WAIT (10 * FB_S)    /* client: channel open, egress silent */
+#define FB_ATTACHED_WAIT (30 * FB_S) /* egress: attached, client silent */
+#define FB_SILENT (15 * FB_S)        /* probes in vain for so long: the path is dead */
+#define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
+#define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)
-#define FB_PACKET_MIN 1100 /* the smallest packet that a peer may ask for, bytes */
+#define FB_PACKET_MIN 1100                  /* the smallest packet that a peer may ask for, bytes */
 #define FB_PATH_RESERVE ((size_t)32 * 1024) /* of the window, for control */
-#define FB_RETRY (50 * FB_MS) /* after a failed allocation */
+#define FB_RETRY (50 * FB_MS)               /* after a failed allocation */
 
 enum path_state {
     PATH_OFFERED,  /* client: the first message is made */
@@ -55,12 +55,12 @@ struct fb_path {
     uint64_t heard; /* last authenticated packet */
     struct fb_packets packets;
     struct fb_sent sent;
-    struct fb_ranges received; /* packet numbers to acknowledge */
-    uint64_t ack_due;          /* FB_NEVER: nothing to acknowledge */
-    unsigned ack_count;        /* packets since the last ACK */
-    uint64_t highest_time;     /* arrival of the highest number */
-    size_t queued;             /* fb_session_path_queued() */
-    size_t max_packet;         /* wanted by the peer */
+    struct fb_ranges received;      /* packet numbers to acknowledge */
+    uint64_t ack_due;               /* FB_NEVER: nothing to acknowledge */
+    unsigned ack_count;             /* packets since the last ACK */
+    uint64_t highest_time;          /* arrival of the highest number */
+    size_t queued;                  /* fb_session_path_queued() */
+    size_t max_packet;              /* wanted by the peer */
     uint64_t status_out, status_in; /* sequence numbers of PATH_STATUS; in: next acceptable */
     bool suspect, send_ping, send_status, send_close;
     bool event_open, event_closed;
@@ -118,7 +118,7 @@ struct fb_session {
     struct fb_ranges seen; /* egress: ids of streams ever opened; client: of tokens ever given */
     uint64_t next_stream;  /* client */
     uint64_t streams_limit, streams_gone;
-    uint64_t peer_stream_data;      /* the limit that the peer starts each stream with */
+    uint64_t peer_stream_data;     /* the limit that the peer starts each stream with */
     uint64_t out_total, out_limit; /* session flow control, sending */
     uint64_t in_total, in_read, in_limit;
     uint64_t buffered; /* written and not acknowledged, all streams */

@@ -5,7 +5,7 @@
 #include "core/session_impl.h"
 
 struct fb_path *fb_path_find(const struct fb_session *s, uint32_t id) {
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         if (p->id == id)
             return p;
@@ -208,10 +208,10 @@ uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     return FB_NEVER;
 }
 
-static bool other_open(const struct fb_session *s, const struct fb_path *not) {
-    FB_LIST_EACH(it, &s->paths) {
+static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
+    FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (p != not&& p->state == PATH_OPEN && !p->suspect)
+        if (p != not &&p->state == PATH_OPEN && !p->suspect)
             return true;
     }
     return false;
@@ -285,7 +285,7 @@ void fb_session_path_queued(struct fb_session *s, uint32_t path, size_t bytes) {
 
 size_t fb_session_open_paths(const struct fb_session *s) {
     size_t open = 0;
-    FB_LIST_EACH(it, &s->paths)
+    FB_LIST_EACH (it, &s->paths)
         open += FB_CONTAINER(it, struct fb_path, link)->state == PATH_OPEN;
     return open;
 }

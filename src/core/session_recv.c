@@ -173,7 +173,7 @@ static void on_path_status(struct fb_session *s, const struct fb_frame *f) {
     if (p == NULL || f->sequence < p->status_in)
         return;
     p->status_in = f->sequence + 1;
-    p->max_packet = f->value < FB_PACKET_MIN   ? FB_PACKET_MIN
+    p->max_packet = f->value < FB_PACKET_MIN    ? FB_PACKET_MIN
                     : f->value > FB_MESSAGE_MAX ? FB_MESSAGE_MAX
                                                 : (size_t)f->value;
 }

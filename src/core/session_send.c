@@ -65,7 +65,7 @@ static bool ack_goes_elsewhere(const struct fb_path *p) {
 static void put_acks(struct draft *d, uint64_t now) {
     if (d->p->ack_due != FB_NEVER)
         put_ack(d, d->p, now);
-    FB_LIST_EACH(it, &d->s->paths) {
+    FB_LIST_EACH (it, &d->s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         if (p != d->p && d->p->state == PATH_OPEN && ack_goes_elsewhere(p) && ack_is_due(p, now))
             put_ack(d, p, now);
@@ -77,8 +77,10 @@ static void put_acks(struct draft *d, uint64_t now) {
 static void put_path_control(struct draft *d) {
     struct fb_path *p = d->p;
     if (p->send_status) {
-        struct fb_frame f = {.type = FB_FRAME_PATH_STATUS, .path = p->id,
-                             .sequence = p->status_out, .code = FB_STATUS_AVAILABLE,
+        struct fb_frame f = {.type = FB_FRAME_PATH_STATUS,
+                             .path = p->id,
+                             .sequence = p->status_out,
+                             .code = FB_STATUS_AVAILABLE,
                              .value = FB_MESSAGE_MAX};
         if (put(d, &f, p->id)) {
             p->status_out++;
@@ -131,12 +133,14 @@ static void put_messages(struct draft *d) {
     struct fb_session *s = d->s;
     for (size_t i = 0; i < FB_POSTS_MAX; i++) {
         struct fb_post_out *post = &s->posts[i];
-        struct fb_frame f = {.type = (enum fb_frame_type)post->post, .value = post->number,
-                             .data = post->data, .len = post->len};
+        struct fb_frame f = {.type = (enum fb_frame_type)post->post,
+                             .value = post->number,
+                             .data = post->data,
+                             .len = post->len};
         if (post->queue && put(d, &f, post->number))
             post->queue = false;
     }
-    FB_LIST_EACH(it, &s->datagrams_out) {
+    FB_LIST_EACH (it, &s->datagrams_out) {
         struct fb_blob *blob = FB_CONTAINER(it, struct fb_blob, link);
         struct fb_frame f = {.type = FB_FRAME_DATAGRAM, .data = blob->data, .len = blob->len};
         if (!put(d, &f, 0))
@@ -151,21 +155,24 @@ static void put_messages(struct draft *d) {
 
 static void put_stream_control(struct draft *d, struct fb_stream *st) {
     if (st->send_reset) {
-        struct fb_frame f = {.type = FB_FRAME_RESET_STREAM, .stream = st->id,
-                             .code = st->reset_code, .value = st->sent};
+        struct fb_frame f = {.type = FB_FRAME_RESET_STREAM,
+                             .stream = st->id,
+                             .code = st->reset_code,
+                             .value = st->sent};
         if (put(d, &f, st->id)) {
             st->send_reset = false;
             st->reset_sent = true;
         }
     }
     if (st->send_stop) {
-        struct fb_frame f = {.type = FB_FRAME_STOP_SENDING, .stream = st->id,
-                             .code = st->reset_code};
+        struct fb_frame f = {
+            .type = FB_FRAME_STOP_SENDING, .stream = st->id, .code = st->reset_code};
         if (put(d, &f, st->id))
             st->send_stop = false;
     }
     if (st->send_limit) {
-        struct fb_frame f = {.type = FB_FRAME_MAX_STREAM_DATA, .stream = st->id,
+        struct fb_frame f = {.type = FB_FRAME_MAX_STREAM_DATA,
+                             .stream = st->id,
                              .value = st->read + d->s->config.max_stream_data};
         if (put(d, &f, st->id)) {
             st->in_limit = f.value;
@@ -198,8 +205,10 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
     fb_stream_sent(st, &piece);
     if (piece.fresh)
         s->out_total += piece.len;
-    d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM, .id = st->id,
-                                                 .offset = piece.offset, .len = (uint32_t)piece.len,
+    d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM,
+                                                 .id = st->id,
+                                                 .offset = piece.offset,
+                                                 .len = (uint32_t)piece.len,
                                                  .fin = piece.fin};
     d->asks = true;
     return true;
@@ -211,7 +220,7 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
  */
 static void put_streams(struct draft *d, bool data) {
     struct fb_session *s = d->s;
-    FB_LIST_EACH(it, &s->send_streams) {
+    FB_LIST_EACH (it, &s->send_streams) {
         struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
         put_stream_control(d, st);
         bool wrote = data && put_stream_data(d, st);
@@ -243,7 +252,7 @@ static bool window_open(const struct fb_path *p, size_t reserve) {
 static struct fb_path *best_path(const struct fb_session *s, size_t reserve) {
     struct fb_path *best = NULL;
     bool healthy = false;
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         healthy |= p->state == PATH_OPEN && !p->suspect;
         if (p->state != PATH_OPEN || !window_open(p, reserve))
@@ -263,13 +272,13 @@ static bool session_has_control(const struct fb_session *s) {
         any |= s->abandons[i].queue;
     for (size_t i = 0; i < FB_POSTS_MAX; i++)
         any |= s->posts[i].queue;
-    FB_LIST_EACH(it, &s->send_streams)
+    FB_LIST_EACH (it, &s->send_streams)
         any |= fb_stream_has_control(FB_CONTAINER(it, struct fb_stream, send_link));
     return any;
 }
 
 static bool session_has_data(const struct fb_session *s) {
-    FB_LIST_EACH(it, &s->send_streams) {
+    FB_LIST_EACH (it, &s->send_streams) {
         struct fb_piece piece;
         if (fb_stream_piece(FB_CONTAINER(it, struct fb_stream, send_link),
                             s->out_limit - s->out_total, &piece))
@@ -302,16 +311,18 @@ static size_t finish(struct draft *d, uint8_t *buf, uint64_t now) {
 }
 
 static struct draft start(struct fb_session *s, struct fb_path *p, uint8_t *buf) {
-    return (struct draft){.s = s, .p = p,
-                          .wr = fb_wr_make(buf + FB_PACKET_HEADER,
-                                           p->max_packet - FB_PACKET_OVERHEAD)};
+    return (struct draft){
+        .s = s,
+        .p = p,
+        .wr = fb_wr_make(buf + FB_PACKET_HEADER, p->max_packet - FB_PACKET_OVERHEAD)};
 }
 
 static size_t send_packet(struct fb_session *s, struct fb_path *p, uint8_t *buf, uint64_t now) {
     struct draft d = start(s, p, buf);
     put_acks(&d, now);
     put_path_control(&d);
-    /* A suspect path is asked whether it lives; what matters goes by another as long as there is one. */
+    /* A suspect path is asked whether it lives; what matters goes by another as long as there is
+     * one. */
     if (p->state == PATH_OPEN && window_open(p, FB_PATH_RESERVE) &&
         (!p->suspect || best_path(s, FB_PATH_RESERVE) == p)) {
         put_limits(&d);
@@ -354,7 +365,7 @@ static size_t send_urgent(struct fb_session *s, struct fb_path *p, uint8_t *buf,
 
 static struct fb_path *path_for_rest(struct fb_session *s, uint64_t now) {
     bool acks = false;
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         acks |= ack_goes_elsewhere(p) && ack_is_due(p, now) && p->received.n > 0;
     }
@@ -368,7 +379,7 @@ size_t fb_session_send(struct fb_session *s, uint32_t *path, uint8_t buf[static 
     s->now = now;
     if (s->closed || now < s->retry_at)
         return 0;
-    FB_LIST_EACH(it, &s->paths) {
+    FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         size_t n = send_urgent(s, p, buf, now);
         if (n > 0) {

@@ -21,7 +21,7 @@ struct fb_tokens *fb_tokens_new(const struct fb_mem *mem, const struct fb_rng *r
 void fb_tokens_free(struct fb_tokens *tokens);
 size_t fb_tokens_count(const struct fb_tokens *tokens);
 
-/* Makes a random token for path of session and writes it to token. 0, FB_ERR_NOMEM, FB_ERR_LIMIT. */
+/* Makes a random token for path of session, into token. 0, FB_ERR_NOMEM, FB_ERR_LIMIT. */
 int fb_tokens_put(struct fb_tokens *tokens, struct fb_session *session, uint32_t path,
                   uint8_t token[static FB_TOKEN_LEN]);
 /* Removes the token; its session, or NULL when there is no such token. */

@@ -10,8 +10,8 @@
 
 #define RETRY_FIRST_US (FB_CLIENT_SECOND_US / 2)
 #define RETRY_MAX_US (30 * FB_CLIENT_SECOND_US)
-/* An attempt that was asked for, or whose path had carried for a while, is repeated at once; in quick
- * succession only so often. */
+/* An attempt that was asked for, or whose path had carried for a while, is repeated at once; in
+ * quick succession only so often. */
 #define HURRY_AFTER_US (5 * FB_CLIENT_SECOND_US)
 #define HURRY_TIMES 3
 #define HURRY_DELAY_US (FB_CLIENT_SECOND_US / 5)
@@ -104,7 +104,7 @@ void fb_client_failed(struct fb_client *client, bool soon) {
     fb_client_want_path(client, spread(delay < RETRY_MAX_US ? delay : RETRY_MAX_US));
 }
 
-/* How many attempts may run beside what is open: before the handshake only one. */
+/* How many attempts may run beside what is open and not quiet: before the handshake only one. */
 static size_t missing(const struct fb_client *client) {
     size_t have = 0, wanted = client->config.paths > 0 ? client->config.paths : 1;
     FB_LIST_EACH (it, &client->paths)
@@ -112,6 +112,13 @@ static size_t missing(const struct fb_client *client) {
     if (!fb_session_ready(client->s))
         wanted = 1;
     return have < wanted ? wanted - have : 0;
+}
+
+static bool any_quiet(const struct fb_client *client) {
+    FB_LIST_EACH (it, &client->paths)
+        if (fb_client_path_is_quiet(FB_CONTAINER(it, struct client_path, link)))
+            return true;
+    return false;
 }
 
 static void keep_paths(struct fb_client *client) {
@@ -126,7 +133,7 @@ static void keep_paths(struct fb_client *client) {
         client->tried_us = fb_now_us();
         int err = fb_client_path_begin(client);
         if (err == FB_ERR_AGAIN) {
-            /* No token: where a path lives, one will come; without any the session cannot resume. */
+            /* No token: a living path will bring one; without any the session cannot resume. */
             if (first)
                 fb_client_drop_session(client);
             return;
@@ -137,6 +144,8 @@ static void keep_paths(struct fb_client *client) {
         }
         if (first)
             fb_client_say(client, FB_CLIENT_RENDEZVOUS, "asking the broker for a volunteer");
+        else if (any_quiet(client))
+            fb_client_say(client, FB_CLIENT_LOST, "a volunteer says nothing; asking for another");
     }
 }
 
@@ -156,6 +165,11 @@ static void path_opened(struct fb_client *client, uint32_t id) {
     struct client_path *path = fb_client_path_find(client, id);
     if (path == NULL || path->state == PATH_OPEN)
         return;
+    FB_LIST_EACH (it, &client->paths) { /* it was sought in their stead */
+        struct client_path *other = FB_CONTAINER(it, struct client_path, link);
+        if (fb_client_path_is_quiet(other))
+            fb_client_path_end(other, true);
+    }
     path->state = PATH_OPEN;
     client->failures = 0;
     client->counts.paths++;

@@ -1,8 +1,8 @@
 /*
  * The client: a local SOCKS5 and HTTP proxy whose connections leave at the network's egress. It
- * fetches and verifies the network document, keeps one session with an egress, and keeps paths under
- * it: an offer to the broker, the answer of a volunteer, a data channel. When a path dies it finds
- * another, and connections go on where they were.
+ * fetches and verifies the network document, keeps one session with an egress, and keeps paths
+ * under it: an offer to the broker, the answer of a volunteer, a data channel. When a path dies it
+ * finds another, and connections go on where they were.
  *
  * Everything happens on the net's loop; callbacks are never made from inside a function of this
  * header. Logs hold no destination and no identifier (DESIGN section 3.5).

@@ -8,8 +8,8 @@
  *     net, server, policy; egress = fb_egress_new(); fb_server_listen(); ...;
  *     fb_egress_stop(); fb_server_free(); fb_egress_free(); policy, net.
  *
- * Everything happens on the net's loop. Logs and counts hold no reader's address, no destination and
- * no identifier of a session (DESIGN section 3.5).
+ * Everything happens on the net's loop. Logs and counts hold no reader's address, no destination
+ * and no identifier of a session (DESIGN section 3.5).
  */
 #ifndef FB_ROLE_EGRESS_H
 #define FB_ROLE_EGRESS_H

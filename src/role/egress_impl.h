@@ -121,8 +121,8 @@ struct egress_stream *fb_egress_stream_find(struct egress_session *session, uint
 /* Closes towards the origin and frees; nothing is said to the session. gently: what was written
  * still goes out, within FB_EGRESS_LINGER_US. */
 void fb_egress_stream_free(struct egress_stream *st, bool gently);
-/* Starts reading from origins again where the total of held bytes had stopped it; for one session, or
- * all (NULL). To be called when those may read: what may not would go round for ever. */
+/* Starts reading from origins again where the total of held bytes had stopped it; for one session,
+ * or all (NULL). To be called when those may read: what may not would go round for ever. */
 void fb_egress_resume_paused(struct fb_egress *egress, const struct egress_session *only);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Between a broker and an egress: what the egress tells and asks, whether both live in one process
- * (`serve`, `demo`) or on two machines. The messages are those of core/signal.h (FB_LINK_*); who and
- * which process the egress is (HELLO) is said when the link is made.
+ * (`serve`, `demo`) or on two machines. The messages are those of core/signal.h (FB_LINK_*); who
+ * and which process the egress is (HELLO) is said when the link is made.
  *
  *     one process:   fb_broker_attach() of role/broker.h fills a struct fb_broker_link;
  *     two machines:  the egress's role/egress_link.h connects to the broker's WebSocket /v1/link

@@ -1,7 +1,8 @@
 /*
- * A connected TCP socket joined to a session's stream, both ways: at the egress towards an origin, at
- * the client towards an app. The socket is read only while the stream takes bytes, the stream only
- * while the socket does, so each end feels the other's pace; at most one copy of 64 KiB waits here.
+ * A connected TCP socket joined to a session's stream, both ways: at the egress towards an origin,
+ * at the client towards an app. The socket is read only while the stream takes bytes, the stream
+ * only while the socket does, so each end feels the other's pace; at most one copy of 64 KiB waits
+ * here.
  *
  * The pipe is part of its owner's struct. The owner calls fb_pipe_pump() whenever the session tells
  * of the stream; what the socket does comes as a callback, which may stop the pipe and free it.
@@ -31,8 +32,8 @@ struct fb_pipe_handler {
     bool (*may_read)(void *user);
     /* Closes a socket that the pipe was given and lets it go; abort: with RST. */
     void (*close)(uv_tcp_t *tcp, bool abort);
-    /* A socket that no longer takes bytes: true: it is broken (an app that has gone); false: what it
-     * still says is read (an origin that has heard enough). */
+    /* A socket that no longer takes bytes: true: it is broken (an app that has gone); false: what
+     * it still says is read (an origin that has heard enough). */
     bool deaf_is_broken;
 };
 

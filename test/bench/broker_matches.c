@@ -1,6 +1,7 @@
 /*
  * Matches a second of a broker: CLIENTS at a time post sealed offers to it, stand-in volunteers
- * answer them, and each sealed answer is opened. Counts for SECONDS after a warm-up second, as JSON.
+ * answer them, and each sealed answer is opened. Counts for SECONDS after a warm-up second, as
+ * JSON.
  *
  *     broker_matches DIRECTORY CLIENTS SECONDS      DIRECTORY: of `footbridge network new`
  */

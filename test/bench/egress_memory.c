@@ -1,8 +1,9 @@
 /*
- * Memory of an egress for what is idle: starts one in a child process, lets COUNT sessions attach to
- * it with real tickets, each over PATHS WebSockets, waits until nothing moves any more, and says how
- * much private memory of the child each session cost (JSON, bytes). PATHS 0: COUNT bare WebSockets of
- * the same kind instead, that have exchanged messages of the same sizes and belong to nobody.
+ * Memory of an egress for what is idle: starts one in a child process, lets COUNT sessions attach
+ * to it with real tickets, each over PATHS WebSockets, waits until nothing moves any more, and says
+ * how much private memory of the child each session cost (JSON, bytes). PATHS 0: COUNT bare
+ * WebSockets of the same kind instead, that have exchanged messages of the same sizes and belong to
+ * nobody.
  *
  *     egress_memory COUNT PATHS
  */

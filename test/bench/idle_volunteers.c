@@ -1,6 +1,6 @@
 /*
- * COUNT idle volunteers on the broker of a network, over plain WebSockets: says "ready" when each has
- * been welcomed and waits for an offer, and stays until standard input ends.
+ * COUNT idle volunteers on the broker of a network, over plain WebSockets: says "ready" when each
+ * has been welcomed and waits for an offer, and stays until standard input ends.
  *
  *     idle_volunteers DIRECTORY COUNT      DIRECTORY: of `footbridge network new`
  */

@@ -1,7 +1,7 @@
 /*
  * What a native end does with its connection while it is measured, the same for a data channel
- * (rtc_peer.c) and a WebSocket (ws_peer.c): a source sends messages of one size as fast as it may, a
- * sink counts them.
+ * (rtc_peer.c) and a WebSocket (ws_peer.c): a source sends messages of one size as fast as it may,
+ * a sink counts them.
  *
  * Through a relay nothing holds the source back, so it keeps a window: the sink acknowledges each
  * eighth message, and the source has no more than `window` bytes unacknowledged, as a session does.

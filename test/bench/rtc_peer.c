@@ -1,7 +1,8 @@
 /*
  * The native peer of measurements, by itself: describes itself as SDP on standard output, reads the
- * other side's from standard input (each ends with a line "."), and sends or counts messages (load.h)
- * until the time is over or the other side closes. What it measured is the last line of its output.
+ * other side's from standard input (each ends with a line "."), and sends or counts messages
+ * (load.h) until the time is over or the other side closes. What it measured is the last line of
+ * its output.
  *
  *     rtc_peer offer|answer source|sink SECONDS BYTES [WINDOW]
  */

@@ -20,8 +20,8 @@ struct stand_ins {
     struct fb_desc desc;
 };
 
-/* Connects count of them, some at a time, to the first broker of the document. Ends the process with
- * a message when one fails. */
+/* Connects count of them, some at a time, to the first broker of the document. Ends the process
+ * with a message when one fails. */
 void stand_ins_begin(struct stand_ins *all, const struct fb_document *document);
 
 /* A description with one candidate on loopback. */

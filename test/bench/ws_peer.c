@@ -1,7 +1,8 @@
 /*
  * The native end of a relay's WebSocket in measurements: serves one WebSocket at /relay on loopback
  * with the limits of an egress's path, says "listening PORT", and sends or counts messages (load.h)
- * until the time is over or the other side closes. A source begins when it hears from there. What it measured is the last line of its output.
+ * until the time is over or the other side closes. A source begins when it hears from there. What
+ * it measured is the last line of its output.
  *
  *     ws_peer source|sink SECONDS BYTES [WINDOW]
  */

@@ -1,4 +1,4 @@
-/* core/exitpolicy: lines of the input are rules; none of them may open a special-purpose address. */
+/* core/exitpolicy: lines of the input are rules; none may open a special-purpose address. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -59,12 +59,11 @@ bool pair_init(struct pair *pair, const struct fb_mem *mem, const struct fb_cryp
     memcpy(pair->config[1].egress_key, egress_private, 32);
     pair->tokens = fb_tokens_new(&pair->mem, &pair->rng, 1000);
     pair->config[1].tokens = pair->tokens;
-    return pair->tokens != NULL &&
-           fb_session_new(&pair->end[0], &pair->config[0], pair->now) == 0;
+    return pair->tokens != NULL && fb_session_new(&pair->end[0], &pair->config[0], pair->now) == 0;
 }
 
 void pair_clear(struct pair *pair) {
-    FB_LIST_EACH(it, &pair->wire) {
+    FB_LIST_EACH (it, &pair->wire) {
         fb_list_remove(it);
         free(FB_CONTAINER(it, struct item, link));
     }
@@ -149,8 +148,7 @@ static void write_some(struct pair *pair, int from, uint64_t id) {
     while (*done < all) {
         size_t n = all - *done < sizeof chunk ? (size_t)(all - *done) : sizeof chunk;
         for (size_t i = 0; i < n; i++)
-            chunk[i] = from == 0 && *done + i < 8 ? head[*done + i]
-                                                  : pattern(id, from, *done + i);
+            chunk[i] = from == 0 && *done + i < 8 ? head[*done + i] : pattern(id, from, *done + i);
         size_t took = fb_stream_write(pair->end[from], id, chunk, n);
         *done += took;
         if (took < n)

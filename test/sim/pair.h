@@ -1,7 +1,7 @@
 /*
  * Two sessions, client and egress, in virtual time, joined by paths that misbehave as told. Every
- * stream carries a pattern that each end checks byte by byte; an end that sees a wrong one stops the
- * test. Randomness is one seed.
+ * stream carries a pattern that each end checks byte by byte; an end that sees a wrong one stops
+ * the test. Randomness is one seed.
  */
 #ifndef FB_TEST_PAIR_H
 #define FB_TEST_PAIR_H
@@ -30,7 +30,7 @@ struct pair_link {
 };
 
 struct pair_stream {
-    uint64_t up, down;       /* bytes that the client and the egress send */
+    uint64_t up, down;           /* bytes that the client and the egress send */
     uint64_t up_done, down_done; /* written */
     uint64_t up_read, down_read;
     bool open, up_end, down_end, gone[2];

@@ -1,7 +1,7 @@
 /*
- * A client with a whole network around it, on loopback and one loop: the egress of bench_egress.h, a
- * broker that does as it is told, volunteers with real WebRTC peers that can be bad or vanish, and
- * apps at the client's proxy.
+ * A client with a whole network around it, on loopback and one loop: the egress of bench_egress.h,
+ * a broker that does as it is told, volunteers with real WebRTC peers that can be bad or vanish,
+ * and apps at the client's proxy.
  */
 #ifndef FB_TEST_BENCH_CLIENT_H
 #define FB_TEST_BENCH_CLIENT_H
@@ -25,6 +25,7 @@ struct vol {
     struct fb_peer *peer;
     struct fb_ws *ws;
     bool peer_open, ws_open, carried;
+    bool frozen; /* says and passes on nothing, closes nothing */
     uint8_t attach[1 + FB_TICKET_LEN + FB_FIRST_LEN];
     uint8_t *kept[256]; /* from the egress, for a channel that is not open yet */
     size_t kept_len[256], kept_count;
@@ -81,7 +82,8 @@ static inline void vol_relay(struct vol *vol, bool up, const uint8_t *data, size
     struct net_bench *bench = vol->bench;
     vol->count++;
     vol->carried = true;
-    if (len == 0 || len > sizeof copy || data[0] != FB_KIND_SESSION || vol_turn(vol, bench->drop))
+    if (vol->frozen || len == 0 || len > sizeof copy || data[0] != FB_KIND_SESSION ||
+        vol_turn(vol, bench->drop))
         return;
     memcpy(copy, data, len);
     if (vol_turn(vol, bench->alter))
@@ -338,8 +340,8 @@ static inline bool net_end(struct net_bench *bench) {
 
 /* ---- apps ---- */
 
-/* A connection to the proxy: sends `say`, then waits for `hear_head` bytes, which are kept, and takes
- * all that follows as pattern(). */
+/* A connection to the proxy: sends `say`, then waits for `hear_head` bytes, which are kept, and
+ * takes all that follows as pattern(). */
 struct app {
     uv_tcp_t tcp;
     uv_connect_t connect;

@@ -1,7 +1,7 @@
 /*
- * An egress with all that is around it, on loopback and one loop: server, policy, ticket key, origins
- * that echo, send or swallow; and a client that is a bare session on a WebSocket, with a volunteer in
- * between that can do to messages what a bad one would.
+ * An egress with all that is around it, on loopback and one loop: server, policy, ticket key,
+ * origins that echo, send or swallow; and a client that is a bare session on a WebSocket, with a
+ * volunteer in between that can do to messages what a bad one would.
  */
 #ifndef FB_TEST_BENCH_EGRESS_H
 #define FB_TEST_BENCH_EGRESS_H

@@ -1,5 +1,5 @@
-/* A DNS server on loopback for tests: answers from a table, counts what it was asked, and can answer
- * otherwise the second time. Runs on the test's own loop. */
+/* A DNS server on loopback for tests: answers from a table, counts what it was asked, and can
+ * answer otherwise the second time. Runs on the test's own loop. */
 #ifndef FB_TEST_DNS_H
 #define FB_TEST_DNS_H
 

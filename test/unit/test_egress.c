@@ -1,6 +1,6 @@
 /*
- * role/egress with a bare session as its client and a volunteer that may be bad in between: tickets,
- * streams and their results, backpressure, limits, death of paths, the link to the broker.
+ * role/egress with a bare session as its client and a volunteer that may be bad in between:
+ * tickets, streams and their results, backpressure, limits, death of paths, the link to the broker.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -73,8 +73,8 @@ static void assert_closed(int end, enum fb_close_code code) {
 }
 
 static void acknowledges_the_unsent(void **state) {
-    inject_frame(0, &(struct fb_frame){.type = FB_FRAME_ACK, .range_count = 1,
-                                       .ranges = {{1000, 1001}}});
+    inject_frame(
+        0, &(struct fb_frame){.type = FB_FRAME_ACK, .range_count = 1, .ranges = {{1000, 1001}}});
     assert_closed(1, FB_CLOSE_PROTOCOL);
 }
 
@@ -146,10 +146,12 @@ static void floods(void **state) {
     fb_session_stats(pr.end[1], &before);
     for (int i = 0; i < 4000; i++) {
         inject_frame(0, &(struct fb_frame){.type = FB_FRAME_PING});
-        inject_frame(0, &(struct fb_frame){.type = FB_FRAME_PATH_STATUS, .path = 0,
-                                           .sequence = (uint64_t)i + 10, .value = 1});
-        inject_frame(0, &(struct fb_frame){.type = FB_FRAME_PATH_ABANDON,
-                                           .path = 1000u + (uint64_t)i});
+        inject_frame(0, &(struct fb_frame){.type = FB_FRAME_PATH_STATUS,
+                                           .path = 0,
+                                           .sequence = (uint64_t)i + 10,
+                                           .value = 1});
+        inject_frame(
+            0, &(struct fb_frame){.type = FB_FRAME_PATH_ABANDON, .path = 1000u + (uint64_t)i});
     }
     fb_session_stats(pr.end[1], &after);
     assert_false(pr.closed[1]);
@@ -173,10 +175,11 @@ static void unread_messages_are_bounded(void **state) {
         uint8_t msg[FB_MESSAGE_MAX];
         struct fb_path *p = fb_path_find(pr.end[0], 0);
         struct fb_wr wr = fb_wr_make(msg + FB_PACKET_HEADER, 1000);
-        fb_frame_write(&wr, &(struct fb_frame){.type = FB_FRAME_DATAGRAM, .data = data, .len = 100});
+        fb_frame_write(&wr,
+                       &(struct fb_frame){.type = FB_FRAME_DATAGRAM, .data = data, .len = 100});
         if (i < 20)
-            fb_frame_write(&wr, &(struct fb_frame){.type = FB_FRAME_BROKER, .value = i,
-                                                   .data = data, .len = 100});
+            fb_frame_write(&wr, &(struct fb_frame){
+                                    .type = FB_FRAME_BROKER, .value = i, .data = data, .len = 100});
         fb_packet_seal(&p->packets, msg, wr.len);
         assert_int_equal(fb_session_recv(egress, 0, msg, wr.len + FB_PACKET_OVERHEAD, pr.now), 0);
     }

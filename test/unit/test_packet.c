@@ -1,4 +1,4 @@
-/* core/packet and core/frame: sealing, the replay window, key phases, every frame there and back. */
+/* core/packet, core/frame: sealing, the replay window, key phases, every frame there and back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,7 +134,10 @@ static void frames_round_trip(void **state) {
     static const uint8_t data[16] = "sixteen bytes..";
     static const struct fb_frame frames[] = {
         {.type = FB_FRAME_PING},
-        {.type = FB_FRAME_ACK, .path = 3, .value = 800, .range_count = 3,
+        {.type = FB_FRAME_ACK,
+         .path = 3,
+         .value = 800,
+         .range_count = 3,
          .ranges = {{90, 100}, {50, 70}, {0, 1}}},
         {.type = FB_FRAME_RESET_STREAM, .stream = 9, .code = 77, .value = 123456},
         {.type = FB_FRAME_STOP_SENDING, .stream = 9, .code = 77},
@@ -184,14 +187,14 @@ static void malformed_frames(void **state) {
         const char *bytes;
         size_t len;
     } bad[] = {
-        {"\x03", 1},                                         /* unknown */
-        {"\x40", 1},                                         /* half a type */
-        {"\x02\x00\x05\x00\x01\x09", 6},                     /* range below 0 */
-        {"\x02\x00\x05\x00\x01\x00\x09\x00", 8},             /* gap below 0 */
-        {"\x02\x00\x05\x00\x40\x40\x00", 7},                 /* 65 ranges */
+        {"\x03", 1},                                          /* unknown */
+        {"\x40", 1},                                          /* half a type */
+        {"\x02\x00\x05\x00\x01\x09", 6},                      /* range below 0 */
+        {"\x02\x00\x05\x00\x01\x00\x09\x00", 8},              /* gap below 0 */
+        {"\x02\x00\x05\x00\x40\x40\x00", 7},                  /* 65 ranges */
         {"\x02\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00", 11}, /* number above 2^48 */
-        {"\x0a\x01\x05xx", 5},                               /* data cut short */
-        {"\x0c\x01\xff\xff\xff\xff\xff\xff\xff\xffx", 11},   /* end above 2^62 */
+        {"\x0a\x01\x05xx", 5},                                /* data cut short */
+        {"\x0c\x01\xff\xff\xff\xff\xff\xff\xff\xffx", 11},    /* end above 2^62 */
         {"\x31\x7f\xff", 3},
         {"\x07\x01short", 7},
         {"\x22\x01\xc0\x00\x00\x00\xff\xff\xff\xff", 10},

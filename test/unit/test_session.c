@@ -40,8 +40,7 @@ static bool two_open(const struct pair *pair) {
 static void begin(uint64_t seed) {
     tm = (struct test_mem){0};
     struct fb_mem mem = test_mem_make(&tm);
-    assert_true(
-        pair_init(&pr, &mem, fb_crypto_openssl(), egress_public, egress_private, seed));
+    assert_true(pair_init(&pr, &mem, fb_crypto_openssl(), egress_public, egress_private, seed));
 }
 
 static void end(void) {
@@ -474,7 +473,7 @@ static void random_networks(void **state) {
         random_network(seed);
 }
 
-/* Every allocation fails once: nothing leaks, nothing crashes, and the data is right or not there. */
+/* Every allocation fails once: nothing leaks or crashes, and the data is right or not there. */
 static void failing_allocations(void **state) {
     unsigned survived = 0;
     for (uint64_t fail = 1; fail < 400; fail++) {
