@@ -83,10 +83,26 @@ static gboolean on_readable(GSocket *socket, GIOCondition condition, gpointer da
     return G_SOURCE_CONTINUE;
 }
 
+static void drop_source(GSource *source) {
+    if (source == NULL)
+        return;
+    g_source_destroy(source);
+    g_source_unref(source);
+}
+
+/* From now on the sockets' datagrams are somebody else's. */
+static void stop_reading(struct fb_mapping *mapping) {
+    for (size_t i = 0; i < mapping->asker_count; i++) {
+        drop_source(mapping->askers[i].source);
+        mapping->askers[i].source = NULL;
+    }
+}
+
 static gboolean on_tick(gpointer data) {
     struct fb_mapping *mapping = data;
     int64_t now = g_get_monotonic_time();
     if (mapping->left == 0 || now >= mapping->deadline_us) {
+        stop_reading(mapping);
         mapping->config.done(mapping->config.user); /* may free mapping */
         return G_SOURCE_REMOVE;
     }
@@ -169,20 +185,12 @@ enum fb_nat fb_mapping_nat(const struct fb_mapping *mapping) {
     return nat;
 }
 
-static void drop_source(GSource *source) {
-    if (source == NULL)
-        return;
-    g_source_destroy(source);
-    g_source_unref(source);
-}
-
 void fb_mapping_free(struct fb_mapping *mapping) {
     if (mapping == NULL)
         return;
     drop_source(mapping->tick);
-    for (size_t i = 0; i < mapping->asker_count; i++) {
-        drop_source(mapping->askers[i].source);
+    stop_reading(mapping);
+    for (size_t i = 0; i < mapping->asker_count; i++)
         g_object_unref(mapping->askers[i].socket);
-    }
     g_free(mapping);
 }
