@@ -371,8 +371,11 @@ static int spawn(struct fb_chromium *c, const char *program) {
     size_t n = 15;
     if (geteuid() == 0)
         args[n++] = "--no-sandbox"; /* it refuses to run as root with one */
-    if (c->config.loopback)
+    if (c->config.loopback) {
         args[n++] = "--allow-loopback-in-peer-connection";
+        /* Hiding addresses behind .local names takes multicast, which loopback has not. */
+        args[n++] = "--disable-features=WebRtcHideLocalIpsWithMdns";
+    }
     args[n++] = "about:blank";
     int fd = open(errors, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)

@@ -200,6 +200,8 @@ static int start_site(struct demo *demo) {
 
 static void on_progress(void *user, enum fb_client_stage stage, const char *text) {
     struct demo *demo = user;
+    if (demo->stopping)
+        return; /* that the tab goes now is no news */
     if (strcmp(text, demo->last_step) != 0)
         printf("  %5.1f s  %s\n", (double)(fb_now_us() - demo->start_us) / 1e6, text);
     snprintf(demo->last_step, sizeof demo->last_step, "%s", text);
