@@ -30,6 +30,7 @@ export class Hosts {
     this.tag = `fb${process.pid}`;
     this.hub = `${this.tag}hub`;
     /** @type {string[]} */ this.spaces = [];
+    /** @type {Program[]} */ this.programs = [];
     /** @type {Map<string, string>} */ this.addresses = new Map();
     try {
       this.#add(this.hub);
@@ -37,7 +38,7 @@ export class Hosts {
       this.#in(this.hub, 'link', 'set', 'br0', 'up');
       names.forEach((name, index) => this.#join(name, `10.201.77.${10 + index}`));
     } catch (error) {
-      this.remove();
+      this.#unmake();
       throw error;
     }
   }
@@ -80,10 +81,19 @@ export class Hosts {
    * @param {{ env?: Record<string, string>, cwd?: string }} [options]
    */
   run(name, file, args, options = {}) {
-    return new Program('ip', ['netns', 'exec', `${this.tag}${name}`, file, ...args], options);
+    const command = ['netns', 'exec', `${this.tag}${name}`, file, ...args];
+    const program = new Program('ip', command, options);
+    this.programs.push(program);
+    return program;
   }
 
-  remove() {
+  /** Ends what still runs, then the hosts. */
+  async remove() {
+    await Promise.all(this.programs.map((program) => program.stop()));
+    this.#unmake();
+  }
+
+  #unmake() {
     for (const space of this.spaces.splice(0)) {
       try {
         ip('netns', 'del', space);
