@@ -62,8 +62,8 @@ bench: deps-test
 	@$(AS_OWNER) node test/bench/bench.mjs $(BENCH)
 
 install: build
-	meson configure build -Dprefix=$(PREFIX)
-	meson install -C build --no-rebuild
+	@$(AS_OWNER) meson configure build -Dprefix=$(PREFIX)
+	meson install -C build --no-rebuild --quiet
 
 clean:
 	rm -rf build
