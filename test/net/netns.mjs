@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Hosts in network namespaces of this test's own, joined by one bridge: each has an address of its
- * own and a default route, so that what a program says can be searched for addresses. Needs root and
- * iproute2; leaves nothing behind.
+ * Hosts in network namespaces of this test's own, joined by one bridge: each has an address of
+ * its own and a default route, so that what a program says can be searched for addresses. Needs
+ * root and iproute2; leaves nothing behind.
  */
 import { execFileSync } from 'node:child_process';
 import { Program } from '../browser/program.mjs';

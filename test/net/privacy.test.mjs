@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * What the roles say of people: the logs of all roles at their most verbose, and every metric, after
- * real traffic between hosts with addresses of their own. No reader's address, no destination, no
- * identifier of a session may stand there (DESIGN section 3.5).
+ * What the roles say of people: the logs of all roles at their most verbose, and every metric,
+ * after real traffic between hosts with addresses of their own. No reader's address, no
+ * destination, no identifier of a session may stand there (DESIGN section 3.5).
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -47,8 +47,8 @@ before(async () => {
   hosts = new Hosts(['operator', 'reader', 'volunteer', 'origin']);
   const at = hosts.address('operator');
   const made = new Program(footbridge, [
-    'network', 'new', '--local', '--broker', `http://${at}:8080`, '--egress', `ws://${at}:8080/v1/path`,
-    '--stun', `${at}:3478`, join(dir, 'keys'),
+    'network', 'new', '--local', '--broker', `http://${at}:8080`,
+    '--egress', `ws://${at}:8080/v1/path`, '--stun', `${at}:3478`, join(dir, 'keys'),
   ]);
   assert.equal(await made.ended, 0, made.output);
   const link = readFileSync(join(dir, 'keys', 'join-link'), 'utf8').trim();
@@ -71,7 +71,8 @@ after(async () => {
 function forms(address) {
   const parts = address.split('.').map(Number);
   const hex = parts.map((part) => part.toString(16).padStart(2, '0')).join('');
-  return [address, hex, parts.join(', '), parts.reduce((sum, part) => sum * 256 + part, 0).toString()];
+  const number = parts.reduce((sum, part) => sum * 256 + part, 0);
+  return [address, hex, parts.join(', '), String(number)];
 }
 
 test('traffic of every kind has been carried', { skip }, async () => {
@@ -100,8 +101,9 @@ test('no log holds an address of a reader, a destination or what links sessions'
     assert.ok(program.output.split('\n').length >= 4, `${name} says next to nothing`);
     for (const [what, texts] of Object.entries(secrets))
       for (const text of texts)
-        assert.ok(!program.output.includes(text), `${name}'s log holds ${what}: ${text}\n${program.output}`);
-    const words = program.output.replace(/footbridge:\S+/g, '').match(/[0-9a-f]{12,}|[\w-]{30,}/gi) ?? [];
+        assert.ok(!program.output.includes(text), `${name}: ${what}: ${text}\n${program.output}`);
+    const rest = program.output.replace(/footbridge:\S+/g, '');
+    const words = rest.match(/[0-9a-f]{12,}|[\w-]{30,}/gi) ?? [];
     assert.deepEqual(words, [], `${name}'s log holds what may be an identifier`);
   }
   const elsewhere = said.operator.output + said.reader.output;
@@ -110,7 +112,8 @@ test('no log holds an address of a reader, a destination or what links sessions'
 });
 
 test('what is published is rounded, and holds no address', { skip }, async () => {
-  const curl = hosts.run('volunteer', 'curl', ['-sS', `http://${hosts.address('operator')}:8080/v1/status`]);
+  const url = `http://${hosts.address('operator')}:8080/v1/status`;
+  const curl = hosts.run('volunteer', 'curl', ['-sS', url]);
   assert.equal(await curl.ended, 0, curl.output);
   const status = JSON.parse(curl.output);
   /** @param {unknown} value */
