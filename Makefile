@@ -63,6 +63,7 @@ bench: deps-test
 
 install: build
 	@$(AS_OWNER) meson configure build -Dprefix=$(PREFIX)
+	@$(AS_OWNER) ninja -C build --quiet
 	meson install -C build --no-rebuild --quiet
 
 clean:
