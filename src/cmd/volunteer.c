@@ -1,13 +1,38 @@
 #include "role/volunteer.h"
 
+#include <inttypes.h>
+
 #include "cmd/cmd.h"
 #include "cmd/member.h"
 #include "cmd/options.h"
 
+/* How often a line says what has been carried, while something is. */
+#define STATUS_US UINT64_C(60000000)
+
 struct run {
     struct fb_member member;
     struct fb_volunteer *volunteer;
+    struct fb_timer *timer;
+    const struct fb_log *log;
+    uint64_t bytes; /* said last */
 };
+
+static void say_status(struct run *run, const char *what) {
+    struct fb_slot_view view;
+    fb_volunteer_view(run->volunteer, &view);
+    run->bytes = view.bytes_up + view.bytes_down;
+    fb_log(run->log, FB_LOG_INFO, "%s; %" PRIu64 " so far, %.1f MB up, %.1f MB down", what,
+           view.people_total, (double)view.bytes_up / 1e6, (double)view.bytes_down / 1e6);
+}
+
+static void on_timer(void *user) {
+    struct run *run = user;
+    struct fb_slot_view view;
+    fb_volunteer_view(run->volunteer, &view);
+    if (view.bytes_up + view.bytes_down != run->bytes)
+        say_status(run, "carrying");
+    fb_timer_set(run->timer, fb_now_us() + STATUS_US);
+}
 
 static void stop(void *user) {
     struct run *run = user;
@@ -29,14 +54,17 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
         .software_version = member->software_version,
         .capacity = capacity,
     };
+    run->log = log;
+    run->timer = fb_timer_new(&run->member.loop, on_timer, run);
     run->volunteer = fb_volunteer_new(&config);
-    if (run->volunteer == NULL) {
+    if (run->volunteer == NULL || run->timer == NULL) {
         fb_log(log, FB_LOG_ERROR, "out of memory");
         return 1;
     }
+    fb_timer_set(run->timer, fb_now_us() + STATUS_US);
     fb_log(log, FB_LOG_INFO, "asking for the network's document; Ctrl-C stops");
     uv_run(&run->member.loop, UV_RUN_DEFAULT);
-    fb_log(log, FB_LOG_INFO, "stopped");
+    say_status(run, "stopped");
     return 0;
 }
 
@@ -65,6 +93,7 @@ int fb_cmd_volunteer(int argc, char **argv) {
         status = carry(&run, &log, (uint16_t)capacity);
         fb_member_stop(&run.member);
         fb_volunteer_free(run.volunteer);
+        fb_timer_free(run.timer);
     }
     fb_member_end(&run.member);
     fb_args_free(&args);
