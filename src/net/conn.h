@@ -46,8 +46,6 @@ struct fb_net {
     char *ca_file;
 };
 
-/* Index in the table of protocols: which read buffer a connection gets. */
-enum { PROTOCOL_SMALL, PROTOCOL_PATH };
 extern const struct lws_protocols fb_net_protocols[];
 /* Our own pings (ws_sweep) instead of the library's, which take a paused reader for dead. */
 extern const lws_retry_bo_t fb_net_no_pings;

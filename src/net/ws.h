@@ -35,19 +35,10 @@ struct fb_ws_handler {
     void (*closed)(void *user, struct fb_ws *ws, int code, const char *why);
 };
 
-/*
- * The subprotocol that a client names to be read with a buffer of 65,600 bytes instead of 4,096:
- * that halves the server's CPU time for messages of 16 kB. For paths, not for thousands of idle
- * volunteers. Naming none is fine. (A server cannot choose by path: the library fixes the buffer
- * before it shows one.)
- */
-#define FB_WS_PATH "footbridge-path"
-
 /* How one kind of socket is treated. */
 struct fb_ws_limits {
     size_t message_max; /* longest message received */
     size_t send_max;    /* bytes queued for sending */
-    bool path;          /* clients: name FB_WS_PATH */
     bool bulk;          /* long downloads leave here: TCP BBR where the kernel has it, low
                          * TCP_NOTSENT_LOWAT, so that queues stay where they can be seen */
 };

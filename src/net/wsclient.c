@@ -104,7 +104,6 @@ static bool attempt(struct dial *dial, const struct fb_addr *addr) {
     fb_addr_format(addr, ip);
     conn->ws = dial->ws;
     dial->ws->conn = conn;
-    const char *protocol = dial->ws->limits.path ? FB_WS_PATH : NULL;
     struct lws_client_connect_info info = {
         .context = dial->net->context,
         .vhost = dial->net->client_vhost,
@@ -112,8 +111,7 @@ static bool attempt(struct dial *dial, const struct fb_addr *addr) {
         .port = addr->port,
         .path = dial->path,
         .host = dial->authority,
-        .protocol = protocol,
-        .local_protocol_name = fb_net_protocols[PROTOCOL_PATH].name,
+        .local_protocol_name = fb_net_protocols[0].name,
         .ietf_version_or_minus_one = -1,
         .ssl_connection = dial->tls ? LCCSCF_USE_SSL : 0,
         .alpn = "http/1.1",

@@ -276,7 +276,7 @@ static const struct fb_ws_handler egress_handler = {on_egress_open, on_egress_me
 
 static void open_egress(struct fb_volunteer *vol, uint32_t m, uint32_t index) {
     static const struct fb_ws_limits limits = {
-        .message_max = FB_MESSAGE_MAX, .send_max = HOP_SEND_MAX, .path = true, .bulk = true};
+        .message_max = FB_MESSAGE_MAX, .send_max = HOP_SEND_MAX, .bulk = true};
     char err[FB_NET_ERR_MAX] = "";
     struct match *match = find(vol, m);
     if (match != NULL && index < vol->document.egress_count)

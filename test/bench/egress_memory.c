@@ -225,7 +225,7 @@ static void add_path(struct client *client) {
     static const struct fb_ws_handler handler = {
         .open = on_open, .message = on_message, .closed = on_closed};
     static const struct fb_ws_limits limits = {
-        .message_max = FB_MESSAGE_MAX, .send_max = FB_MESSAGE_MAX, .path = true};
+        .message_max = FB_MESSAGE_MAX, .send_max = FB_MESSAGE_MAX};
     char err[FB_NET_ERR_MAX];
     struct path *path = &client->paths[client->open];
     path->client = client;

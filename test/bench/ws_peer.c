@@ -82,7 +82,6 @@ int main(int argc, char **argv) {
     struct fb_ws_route route = {.path = "/relay",
                                 .limits = {.message_max = FB_MESSAGE_MAX,
                                            .send_max = QUEUE_MAX,
-                                           .path = true,
                                            .bulk = true},
                                 .handler = &handler,
                                 .accept = on_accept,

@@ -56,7 +56,7 @@ static void on_closed(void *user, struct fb_ws *ws, int code, const char *why) {
 }
 
 static const struct fb_ws_handler handler = {on_open, on_message, on_drained, on_closed};
-static const struct fb_ws_limits limits = {.message_max = 65000, .send_max = 200000, .path = true};
+static const struct fb_ws_limits limits = {.message_max = 65000, .send_max = 200000};
 
 struct world {
     uv_loop_t loop;
@@ -132,12 +132,10 @@ static bool both_got(void *ctx) {
     return w->here.messages > 0 && w->there.messages > 0;
 }
 
-static void echoes(bool tls, bool path) {
+static void echoes(bool tls) {
     struct world *w = world_new(tls, "localhost", (struct fb_net_config){0});
-    struct fb_ws_limits with = limits;
-    with.path = path;
     w->there.echo = true;
-    connect_to(w, tls ? "wss" : "ws", "localhost", "/v1/path", &with, &w->here);
+    connect_to(w, tls ? "wss" : "ws", "localhost", "/v1/path", &limits, &w->here);
     assert_int_equal(fb_ws_send(w->here.ws, "x", 1), FB_ERR_STATE);
     assert_true(wait_for(&w->loop, both_open, w, LIMIT_MS));
     assert_int_equal(fb_ws_remote(w->there.ws)->family, 4);
@@ -165,15 +163,11 @@ static void echoes(bool tls, bool path) {
 }
 
 static void echoes_plain(void **state) {
-    echoes(false, true);
-}
-
-static void echoes_plain_small_reader(void **state) {
-    echoes(false, false);
+    echoes(false);
 }
 
 static void echoes_tls(void **state) {
-    echoes(true, true);
+    echoes(true);
 }
 
 static void server_closes_after_flushing(void **state) {
@@ -361,7 +355,6 @@ static void certificates_are_checked_at_start(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(echoes_plain),
-        cmocka_unit_test(echoes_plain_small_reader),
         cmocka_unit_test(echoes_tls),
         cmocka_unit_test(server_closes_after_flushing),
         cmocka_unit_test(too_long_and_text),
