@@ -108,7 +108,7 @@ void fb_client_failed(struct fb_client *client, bool soon) {
 static size_t missing(const struct fb_client *client) {
     size_t have = 0, wanted = client->config.paths > 0 ? client->config.paths : 1;
     FB_LIST_EACH (it, &client->paths)
-        have++;
+        have += !fb_client_path_is_quiet(FB_CONTAINER(it, struct client_path, link));
     if (!fb_session_ready(client->s))
         wanted = 1;
     return have < wanted ? wanted - have : 0;

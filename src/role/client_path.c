@@ -21,6 +21,13 @@ struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id) {
     return NULL;
 }
 
+bool fb_client_path_is_quiet(const struct client_path *path) {
+    const struct fb_client *client = path->client;
+    uint64_t since = path->heard_us > client->busy_us ? path->heard_us : client->busy_us;
+    return path->state == PATH_OPEN && client->streams > 0 &&
+           fb_now_us() - since >= FB_CLIENT_QUIET_US;
+}
+
 static void say_farewell(struct client_path *path) {
     uint8_t hop[FB_HOP_MAX];
     struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = FB_FAREWELL_DONE};
@@ -198,6 +205,15 @@ static int send_directly(struct client_path *path, const char *base, const uint8
     return path->fetch == NULL ? FB_ERR_NOMEM : 0;
 }
 
+static bool has_live_path(const struct fb_client *client) {
+    FB_LIST_EACH (it, &client->paths) {
+        const struct client_path *path = FB_CONTAINER(it, struct client_path, link);
+        if (path->state == PATH_OPEN && !fb_client_path_is_quiet(path))
+            return true;
+    }
+    return false;
+}
+
 static int send_offer(struct client_path *path, const struct fb_desc *local) {
     struct fb_client *client = path->client;
     const struct fb_document *document = client->document;
@@ -213,8 +229,8 @@ static int send_offer(struct client_path *path, const struct fb_desc *local) {
         return err;
     path->state = PATH_ASKING;
     client->counts.offers++;
-    return fb_session_open_paths(client->s) > 0 ? send_post(path, sealed)
-                                                : send_directly(path, broker->url, sealed);
+    return has_live_path(client) ? send_post(path, sealed)
+                                 : send_directly(path, broker->url, sealed);
 }
 
 /* ---- the peer ---- */
@@ -243,6 +259,7 @@ static void on_open(void *user, struct fb_peer *peer) {
     struct client_path *path = user;
     struct fb_client *client = path->client;
     path->state = PATH_UP;
+    path->heard_us = fb_now_us();
     fb_client_say(client, FB_CLIENT_CHANNEL, "data channel open");
     if (fb_session_path_up(client->s, path->id, fb_now_us()) != 0) {
         give_up(path, true);
@@ -276,6 +293,7 @@ static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t l
     if (len == 0)
         return;
     client->counts.bytes_down += len;
+    path->heard_us = fb_now_us();
     if (data[0] == FB_KIND_SESSION) /* what fails closes the path by an event */
         (void)fb_session_recv(client->s, path->id, data, len, fb_now_us());
     else if (data[0] == FB_KIND_HOP)

@@ -30,15 +30,20 @@ static void close_tcp(uv_tcp_t *tcp, bool abort) {
 /* ---- the end of a connection ---- */
 
 static void arm_tick(struct fb_client *client) {
-    uint64_t due = FB_NEVER;
-    if (!fb_list_empty(&client->conns) || !fb_list_empty(&client->ends))
-        due = fb_now_us() + FB_CLIENT_SECOND_US;
-    fb_timer_set(client->tick, due);
+    if (client->ticking || (fb_list_empty(&client->conns) && fb_list_empty(&client->ends)))
+        return;
+    client->ticking = true;
+    fb_timer_set(client->tick, fb_now_us() + FB_CLIENT_SECOND_US);
+}
+
+static bool has_stream(const struct client_conn *conn) {
+    return conn->state == CONN_CONNECTING || conn->state == CONN_OPEN;
 }
 
 /* gently: what was written to the app still goes out. */
 static void free_conn(struct client_conn *conn, bool gently) {
     struct fb_client *client = conn->client;
+    client->streams -= has_stream(conn);
     if (conn->state == CONN_OPEN) {
         fb_pipe_stop(&conn->pipe, gently);
     } else if (gently) {
@@ -55,10 +60,6 @@ static void free_conn(struct client_conn *conn, bool gently) {
     fb_list_remove(&conn->link);
     client->counts.connections--;
     free(conn);
-}
-
-static bool has_stream(const struct client_conn *conn) {
-    return conn->state == CONN_CONNECTING || conn->state == CONN_OPEN;
 }
 
 /* Ends stream and connection at once. */
@@ -195,6 +196,8 @@ void fb_client_proxy_open_waiting(struct fb_client *client) {
             return;
         fb_list_remove(&conn->wait_link);
         conn->state = CONN_CONNECTING;
+        if (client->streams++ == 0)
+            client->busy_us = fb_now_us();
         flush_out(conn);
     }
 }
@@ -311,6 +314,7 @@ static void on_connection(uv_stream_t *listener, int status) {
 static void on_tick(void *user) {
     struct fb_client *client = user;
     uint64_t now = fb_now_us();
+    client->ticking = false;
     FB_LIST_EACH (it, &client->conns) {
         struct client_conn *conn = FB_CONTAINER(it, struct client_conn, link);
         if (conn->state == CONN_HEAD && now - conn->since_us >= HEAD_WAIT_US)
@@ -320,6 +324,7 @@ static void on_tick(void *user) {
     }
     fb_pipe_cut_ends(&client->ends, now - LINGER_US);
     arm_tick(client);
+    fb_client_pump(client); /* looks at paths that have become quiet */
 }
 
 static int listen_failed(struct fb_client *client, int uv_err, char err[static FB_NET_ERR_MAX]) {

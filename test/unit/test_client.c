@@ -200,6 +200,35 @@ static void volunteers_vanish(void **state) {
     end();
 }
 
+/* A volunteer freezes without a word: another is found beside it within seconds, not after ICE's
+ * time-out; and a long idle path is not taken for a frozen one. */
+static void volunteer_freezes(void **state) {
+    static struct app app;
+    uint8_t say[32];
+    begin(1);
+    bench.e.send.size = 24 << 20;
+    await_ready(1);
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    while (app.got < (2 << 20))
+        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+    carrier()->frozen = true;
+    uint64_t frozen_us = fb_now_us();
+    await_ready(2);
+    assert_true(fb_now_us() - frozen_us < 9000000);
+    await(&app.ended);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_false(app.bad);
+    assert_int_equal(counts().paths, 1);
+    app_end(&app, &bench.e.loop);
+    assert_false(wait_for(&bench.e.loop, wait_never, NULL, 6000));
+    app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
+    await(&app.ended);
+    assert_int_equal(app.got, bench.e.send.size);
+    assert_int_equal(counts().paths_all, 2);
+    app_end(&app, &bench.e.loop);
+    end();
+}
+
 static void bad_volunteers(void **state) {
     static struct app app;
     uint8_t say[32];
@@ -305,17 +334,12 @@ static void second_path_from_inside(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(progress_and_socks),
-        cmocka_unit_test(twenty_apps),
-        cmocka_unit_test(http_forms),
-        cmocka_unit_test(errors_reach_apps),
-        cmocka_unit_test(port_in_use),
-        cmocka_unit_test(volunteers_vanish),
-        cmocka_unit_test(bad_volunteers),
-        cmocka_unit_test(wrong_egress_key),
-        cmocka_unit_test(forged_document),
-        cmocka_unit_test(brokers_that_say_no),
-        cmocka_unit_test(second_path_from_inside),
+        cmocka_unit_test(progress_and_socks),  cmocka_unit_test(twenty_apps),
+        cmocka_unit_test(http_forms),          cmocka_unit_test(errors_reach_apps),
+        cmocka_unit_test(port_in_use),         cmocka_unit_test(volunteers_vanish),
+        cmocka_unit_test(volunteer_freezes),   cmocka_unit_test(bad_volunteers),
+        cmocka_unit_test(wrong_egress_key),    cmocka_unit_test(forged_document),
+        cmocka_unit_test(brokers_that_say_no), cmocka_unit_test(second_path_from_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
