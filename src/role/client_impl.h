@@ -23,8 +23,8 @@
 
 #define FB_CLIENT_SCRATCH 65536
 #define FB_CLIENT_SECOND_US UINT64_C(1000000)
-/* With connections open, a session pings a path after 3 s of silence. One that still says nothing is
- * quiet: another is sought beside it, long before ICE or the session give it up. */
+/* With connections open, a session pings a path after 3 s of silence. One that still says nothing
+ * is quiet: another is sought beside it, long before ICE or the session give it up. */
 #define FB_CLIENT_QUIET_US (FB_CLIENT_SECOND_US * 9 / 2)
 
 enum client_path_state {

@@ -139,8 +139,7 @@ static inline void vol_described(void *user, struct fb_peer *peer, const struct 
     struct vol *vol = user;
     struct fb_answer answer = {.status = FB_ANSWER_OK, .desc = *local, .handle = {1, 2}};
     char err[FB_NET_ERR_MAX];
-    const struct fb_ws_limits limits = {
-        .message_max = FB_MESSAGE_MAX, .send_max = 4 << 20};
+    const struct fb_ws_limits limits = {.message_max = FB_MESSAGE_MAX, .send_max = 4 << 20};
     fb_desc_filter(&answer.desc, true);
     bench_answer(vol, &answer);
     vol->ws = fb_ws_connect(vol->bench->e.net, vol->bench->e.url, &limits, 5000000, &vol_ws_handler,

@@ -548,8 +548,7 @@ static inline struct raw_path *raw_prepare(struct raw *raw, size_t slot) {
 
 static inline void raw_connect(struct raw_path *path) {
     char err[FB_NET_ERR_MAX];
-    const struct fb_ws_limits limits = {
-        .message_max = FB_MESSAGE_MAX, .send_max = 4 << 20};
+    const struct fb_ws_limits limits = {.message_max = FB_MESSAGE_MAX, .send_max = 4 << 20};
     path->ws = fb_ws_connect(path->raw->bench->net, path->raw->bench->url, &limits, 5000000,
                              &raw_handler, path, err);
     if (path->ws == NULL)
