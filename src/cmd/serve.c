@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "cmd/cmd.h"
-#include "cmd/exitopts.h"
+#include "cmd/exits.h"
 #include "cmd/operator.h"
 #include "cmd/options.h"
 #include "crypto/openssl.h"
@@ -20,7 +20,7 @@
 struct settings {
     const char *keys, *cert, *key, *stun, *geoip, *dns;
     struct fb_texts listen;
-    struct fb_exitopts exit;
+    struct fb_exits exits;
     uint64_t per_address;
 };
 
@@ -156,8 +156,7 @@ static int start(struct serve *serve) {
         return complain("OpenSSL here lacks an algorithm that is needed", "");
     if (fb_network_files_read(serve->set.keys, fb_unix_s(), &serve->files, err) != 0)
         return complain(err, "");
-    serve->policy = fb_exitopts_policy(&serve->set.exit, err);
-    if (serve->policy == NULL)
+    if (fb_exits_policy(&serve->set.exits, &serve->policy, err, sizeof err) != 0)
         return complain(err, "");
     serve->geoip = fb_geoip_new();
     int code = serve->geoip == NULL ? FB_ERR_NOMEM : fb_geoip_load(serve->geoip, serve->set.geoip);
@@ -213,7 +212,12 @@ int fb_cmd_serve(int argc, char **argv) {
         {"cert", "FILE", "TLS certificate and its chain (PEM)", .text = &set->cert},
         {"key", "FILE", "the certificate's private key (PEM)", .text = &set->key},
         {"stun", "ADDRESS:PORT", "answer STUN requests there", .text = &set->stun},
-        FB_EXITOPTS_TABLE(set->exit),
+        {"exit", "RULE", "allow|reject ADDR[/LEN][:PORT[-PORT]], the first that fits decides",
+         .texts = &set->exits.rules},
+        {"own-address", "ADDRESS", "an address of this machine that its interfaces do not show",
+         .texts = &set->exits.own},
+        {"allow", "ADDRESS:PORT", "let readers connect there, even on this machine",
+         .texts = &set->exits.allow},
         {"dns", "ADDRESS:PORT", "name server for readers' names (the system's)", .text = &set->dns},
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &set->geoip},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",
