@@ -228,13 +228,16 @@ void fb_net_free(struct fb_net *net) {
     FB_LIST_EACH (link, &net->sockets)
         ws_abandon(FB_CONTAINER(link, struct fb_ws, live));
     if (net->context != NULL) {
-        /* With a loop of somebody else the library closes its handles in the first call and frees
-         * itself in a second, once the loop has seen them off. */
+        /* With a loop of somebody else the library closes its handles in the first call, and goes on
+         * in further ones (4.1: one, 4.3: up to two) once the loop has seen them off. Called too
+         * early it frees what is still in use, hence the turns. */
         lws_context_destroy(net->context);
-        for (int i = 0; i < 20 && net->context != NULL; i++)
-            uv_run(net->loop, UV_RUN_NOWAIT);
-        if (net->context != NULL)
-            lws_context_destroy(net->context);
+        for (int call = 0; call < 3 && net->context != NULL; call++) {
+            for (int turn = 0; turn < 20 && net->context != NULL; turn++)
+                uv_run(net->loop, UV_RUN_NOWAIT);
+            if (net->context != NULL)
+                lws_context_destroy(net->context);
+        }
     }
     FB_LIST_EACH (link, &net->conns)
         conn_free(FB_CONTAINER(link, struct conn, link));
