@@ -44,12 +44,12 @@ export class Servers {
       '--egress', `ws://127.0.0.1:${egressPort}/v1/path`]);
     if (made.status !== 0) throw new Error(made.output);
     const link = made.stdout.match(/footbridge:\S+/)?.[0] ?? '';
-    const broker = new Program(footbridge, ['broker', '--network', dir, '--listen',
+    const broker = new Program(footbridge, ['broker', '--keys', dir, '--offers', '0', '--listen',
       `127.0.0.1:${brokerPort}`]);
-    await broker.says(/listening/i);
-    const egress = new Program(footbridge, ['egress', '--network', dir, '--listen',
+    await broker.says(/listening/);
+    const egress = new Program(footbridge, ['egress', '--keys', dir, '--listen',
       `127.0.0.1:${egressPort}`, ...allow.flatMap((address) => ['--allow', address])]);
-    await egress.says(/listening/i);
+    await broker.says(/egress is attached/);
     return new Servers(dir, operator, link, broker, egress);
   }
 
