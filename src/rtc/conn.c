@@ -12,6 +12,9 @@
 /* A client's first flight may overtake our knowledge that its pair works. */
 #define EARLY_MAX 8
 #define EARLY_LEN 1500
+/* How long a close waits for what was sent before it, in ticks of 10 ms (so that a machine that
+ * stands still does not count): a round trip or two, for a farewell behind a full queue. */
+#define LINGER_TICKS 30
 
 struct early {
     size_t len;
@@ -33,6 +36,7 @@ struct fb_conn {
     bool ice_gone;           /* ... has gone */
     bool released;           /* the user has let go */
     int64_t deadline_us;     /* 0: none */
+    int linger_ticks;        /* once released */
     struct fb_queue sending; /* what SCTP has not taken */
     struct early *early;     /* EARLY_MAX of them, or NULL */
     size_t early_count;
@@ -46,18 +50,25 @@ static void post(struct fb_conn *conn, enum fb_item_kind kind, int value, const 
     fb_rtc_event(conn->peer->rtc, item);
 }
 
+/* Not at once: the layers below may be the ones that call. */
+static void doom(struct fb_conn *conn) {
+    conn->doomed = true;
+    conn->engine->reap = true;
+    fb_rtc_wake(conn->peer->rtc);
+}
+
 static void fail(struct fb_conn *conn, enum fb_peer_reason reason) {
     if (conn->doomed)
         return;
-    conn->doomed = true;
     post(conn, FB_ITEM_CLOSED, (int)reason, NULL, 0);
-    conn->engine->reap = true;
-    fb_rtc_wake(conn->peer->rtc);
+    doom(conn);
 }
 
 /* ---- messages ---- */
 
 static void take_message(struct fb_conn *conn, const uint8_t *data, size_t len) {
+    if (conn->released)
+        return;
     struct fb_item *item = fb_item_new(conn->peer, FB_ITEM_MESSAGE, 0, data, len);
     if (item == NULL) {
         fail(conn, FB_PEER_SYSTEM);
@@ -86,7 +97,7 @@ static void on_opened(struct fb_conn *conn) {
 static void receive(struct fb_conn *conn) {
     uint8_t *buf = conn->engine->scratch;
     size_t len = 0;
-    while (!conn->doomed && !is_stalled(conn->peer)) {
+    while (!conn->doomed && (conn->released || !is_stalled(conn->peer))) {
         switch (fb_sctp_read(conn->sctp, buf, &len)) {
         case FB_SCTP_NOTHING: return;
         case FB_SCTP_OPENED: on_opened(conn); break;
@@ -104,7 +115,7 @@ static void transmit(struct fb_conn *conn) {
     struct fb_peer *peer = conn->peer;
     while (!conn->doomed && conn->open && conn->sending.head != NULL) {
         struct fb_item *item = conn->sending.head;
-        int err = fb_sctp_send(conn->sctp, item->data, item->len);
+        int err = fb_sctp_send(conn->sctp, item->data, item->len, item->next == NULL);
         if (err == FB_ERR_AGAIN)
             return;
         if (err != 0) {
@@ -120,11 +131,17 @@ static void transmit(struct fb_conn *conn) {
     }
 }
 
+static bool has_said_all(struct fb_conn *conn) {
+    return !conn->open || (conn->sending.head == NULL && fb_sctp_is_dry(conn->sctp));
+}
+
 static void pump(struct fb_conn *conn) {
     if (conn->sctp == NULL || conn->doomed)
         return;
     receive(conn);
     transmit(conn);
+    if (conn->released && !conn->doomed && has_said_all(conn))
+        doom(conn);
 }
 
 /* ---- the layers below ---- */
@@ -358,10 +375,24 @@ void fb_conn_tick(struct fb_conn *conn, int64_t now_us) {
     if (conn->dtls != NULL)
         on_dtls_status(conn, fb_dtls_tick(conn->dtls));
     pump(conn);
+    if (conn->released && !conn->doomed && --conn->linger_ticks <= 0)
+        doom(conn);
     if (conn->deadline_us != 0 && now_us >= conn->deadline_us)
         fail(conn, conn->sctp != NULL   ? FB_PEER_SCTP_TIMEOUT
                    : conn->dtls != NULL ? FB_PEER_DTLS_TIMEOUT
                                         : FB_PEER_ICE_TIMEOUT);
+}
+
+static void release(struct fb_conn *conn) {
+    conn->released = true;
+    if (conn->down) {
+        bury(conn);
+    } else if (conn->doomed || has_said_all(conn)) {
+        conn->doomed = true;
+        take_down(conn);
+    } else {
+        conn->linger_ticks = LINGER_TICKS;
+    }
 }
 
 void fb_conn_command(struct fb_engine *engine, struct fb_item *item) {
@@ -379,14 +410,7 @@ void fb_conn_command(struct fb_engine *engine, struct fb_item *item) {
         transmit(conn);
         return;
     case FB_ITEM_RESUME: pump(conn); break;
-    case FB_ITEM_CLOSE:
-        conn->released = true;
-        conn->doomed = true;
-        if (!conn->down)
-            take_down(conn);
-        else
-            bury(conn);
-        break;
+    case FB_ITEM_CLOSE: release(conn); break;
     default: break;
     }
     free(item);

@@ -1,6 +1,6 @@
 /*
- * SCTP's checksum (RFC 9260 appendix A) by the processor's instruction where it has one: computed by
- * table it is a tenth of all the CPU time that a connection takes.
+ * SCTP's checksum (RFC 9260 appendix A) by the processor's instruction where it has one: computed
+ * by table it is a tenth of all the CPU time that a connection takes.
  */
 #ifndef FB_RTC_CRC32C_H
 #define FB_RTC_CRC32C_H

@@ -121,8 +121,8 @@ void fb_peer_pause(struct fb_peer *peer, bool pause);
 uint64_t fb_peer_ignored(const struct fb_peer *peer);
 
 /*
- * Closes: at once for the user; what was sent before goes out as far as SCTP takes it, then the
- * other side is told (SCTP ABORT, DTLS close_notify) and sees it within milliseconds.
+ * Closes: at once for the user; what was sent before has 300 ms to arrive, then the other side is
+ * told (SCTP ABORT, DTLS close_notify). With nothing underway it sees that within milliseconds.
  */
 void fb_peer_close(struct fb_peer *peer);
 

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <usrsctp.h>
@@ -241,14 +240,22 @@ enum fb_sctp_event fb_sctp_read(struct fb_sctp *sctp, uint8_t buf[static FB_SCTP
     return event;
 }
 
-int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len) {
+int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool last) {
     struct sctp_sndinfo info = {
-        .snd_sid = 0, .snd_flags = SCTP_UNORDERED, .snd_ppid = htonl(PPID_BINARY)};
+        .snd_flags = (uint16_t)(SCTP_UNORDERED | (last ? SCTP_SACK_IMMEDIATELY : 0)),
+        .snd_ppid = htonl(PPID_BINARY)};
     ssize_t sent = usrsctp_sendv(sctp->socket, data, len, NULL, 0, &info, sizeof info,
                                  SCTP_SENDV_SNDINFO, 0);
     if (sent == (ssize_t)len)
         return 0;
     return sent < 0 && (errno == EWOULDBLOCK || errno == EAGAIN) ? FB_ERR_AGAIN : FB_ERR_CLOSED;
+}
+
+bool fb_sctp_is_dry(struct fb_sctp *sctp) {
+    struct sctp_status status = {0};
+    socklen_t len = sizeof status;
+    return usrsctp_getsockopt(sctp->socket, IPPROTO_SCTP, SCTP_STATUS, &status, &len) != 0 ||
+           status.sstat_unackdata == 0;
 }
 
 void fb_sctp_free(struct fb_sctp *sctp) {

@@ -7,6 +7,7 @@
 #ifndef FB_RTC_SCTP_H
 #define FB_RTC_SCTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,8 +50,11 @@ void fb_sctp_input(uintptr_t id, const uint8_t *packet, size_t len);
 /* Takes one event; call after each input and tick until FB_SCTP_NOTHING. */
 enum fb_sctp_event fb_sctp_read(struct fb_sctp *sctp, uint8_t buf[static FB_SCTP_READ_MAX],
                                 size_t *len);
-/* 0; FB_ERR_AGAIN: the send window is full, try after the next input or tick; FB_ERR_CLOSED. */
-int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len);
+/* last: nothing follows soon, so that the other side shall acknowledge at once (RFC 7053). 0;
+ * FB_ERR_AGAIN: the send window is full, try after the next input or tick; FB_ERR_CLOSED. */
+int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool last);
+/* Everything that was sent has been acknowledged. */
+bool fb_sctp_is_dry(struct fb_sctp *sctp);
 /* Sends ABORT if there is somebody to hear it. Accepts NULL. */
 void fb_sctp_free(struct fb_sctp *sctp);
 

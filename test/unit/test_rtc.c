@@ -411,6 +411,24 @@ static void farewell_arrives(void **state) {
     assert_true(pair.answerer.bytes == 8);
 }
 
+/* Also behind a queue that SCTP does not take at once. */
+static void queue_arrives_before_close(void **state) {
+    struct pair pair = {0};
+    struct fb_peer_config config = {.send_window = 65536};
+    uint8_t seen[40] = {0};
+    pair.answerer.seen = seen;
+    make_pair(&pair, &config);
+    wait_until(both_open, &pair);
+    pair.offerer.to_send = 40;
+    send_more(&pair.offerer);
+    assert_int_equal(pair.offerer.sent, 40);
+    assert_true(fb_peer_buffered(pair.offerer.peer) > 0);
+    close_side(&pair.offerer);
+    wait_for(&pair.answerer.closed);
+    assert_int_equal(pair.answerer.received, 40);
+    assert_false(pair.answerer.bad);
+}
+
 /* A description of nobody: no check is answered. */
 static void silence_times_out(void **state) {
     struct pair pair = {0};
@@ -652,6 +670,7 @@ int main(void) {
         RTC_TEST(bad_descriptions_are_refused),
         RTC_TEST(close_is_seen_quickly),
         RTC_TEST(farewell_arrives),
+        RTC_TEST(queue_arrives_before_close),
         RTC_TEST(silence_times_out),
         RTC_TEST(silent_stun_server_is_not_waited_for),
         RTC_TEST(mapping_is_offered),
