@@ -107,11 +107,12 @@ struct fb_resolver *fb_resolver_new(uv_loop_t *loop, const char *servers) {
         .tries = QUERY_TRIES,
         .sock_state_cb = socket_state,
         .sock_state_cb_data = resolver,
+        .ndomains = 0, /* a reader's name is whole: nothing is appended to it */
     };
     if (resolver == NULL || timer == NULL ||
         ares_init_options(&resolver->channel, &options,
-                          ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) !=
-            ARES_SUCCESS) {
+                          ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+                              ARES_OPT_DOMAINS) != ARES_SUCCESS) {
         free(timer);
         free(resolver);
         ares_library_cleanup();

@@ -209,6 +209,19 @@ static void changing_answers(void **state) {
     tear_down(&bench);
 }
 
+/* The machine's own search list is for its own people. */
+static void names_are_whole(void **state) {
+    struct bench bench;
+    assert_int_equal(setenv("LOCALDOMAIN", "test", 1), 0);
+    set_up(&bench);
+    assert_int_equal(dial(&bench, "good", bench.port), FB_DEST_NO_NAME);
+    assert_int_equal(dial(&bench, "good.test", bench.port), FB_DEST_OK);
+    hang_up(&bench);
+    assert_true(was_reached(bench.fd));
+    tear_down(&bench);
+    unsetenv("LOCALDOMAIN");
+}
+
 static void failures(void **state) {
     struct bench bench;
     set_up(&bench);
@@ -327,10 +340,10 @@ static void quotas(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connects),         cmocka_unit_test(special_purpose_is_denied),
-        cmocka_unit_test(changing_answers), cmocka_unit_test(failures),
-        cmocka_unit_test(silent_addresses), cmocka_unit_test(limits_per_address),
-        cmocka_unit_test(quotas),
+        cmocka_unit_test(connects),           cmocka_unit_test(special_purpose_is_denied),
+        cmocka_unit_test(changing_answers),   cmocka_unit_test(names_are_whole),
+        cmocka_unit_test(failures),           cmocka_unit_test(silent_addresses),
+        cmocka_unit_test(limits_per_address), cmocka_unit_test(quotas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
