@@ -55,7 +55,7 @@ lint: deps-test
 	@$(AS_OWNER) tools/test lint
 
 fuzz: deps-test
-	@$(AS_OWNER) tools/test --full fuzz
+	@$(AS_OWNER) env FUZZ_SECONDS=600 tools/test --full fuzz
 
 bench: deps-test
 	@$(AS_OWNER) tools/build bench
