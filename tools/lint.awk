@@ -56,9 +56,12 @@ function start_file() {
     if (ext == "h" && (part[1] == "src" || part[1] == "test" || part[1] == "include")) {
         guard = part[n]
         sub(/\.h$/, "", guard)
-        guard = toupper((part[1] == "test" ? "TEST" : part[n - 1]) "_" guard "_H")
+        guard = toupper((part[2] == "unit" ? "TEST" : part[n - 1]) "_" guard "_H")
         gsub(/[^A-Z0-9_]/, "_", guard)
         guard = "FB_" guard
+        test_guard = guard
+        if (part[1] == "test")
+            sub(/^FB_[^_]*_/, "FB_TEST_", test_guard)
         guard_line = 0
     }
     last_file = FILENAME
@@ -110,8 +113,8 @@ FNR == 1 { first = $0 }
 !is_c { next }
 
 ext == "h" && FNR == 1 && !/^\/\*/ { report("manual", "a header begins with its manual") }
-guard != "" && $0 == "#ifndef " guard { guard_line = guard_line == 0 ? 1 : guard_line }
-guard != "" && $0 == "#define " guard { guard_line = guard_line == 1 ? 2 : guard_line }
+guard_line == 0 && ($0 == "#ifndef " guard || $0 == "#ifndef " test_guard) { guard_line = 1 }
+guard_line == 1 && ($0 == "#define " guard || $0 == "#define " test_guard) { guard_line = 2 }
 
 /^[ ]*#[ ]*include/ && layer in own { check_include() }
 

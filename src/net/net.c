@@ -129,9 +129,9 @@ static int event(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 }
 
 /*
- * One protocol, no subprotocols: ws_filter refuses WebSockets whose path is no endpoint. All get the
- * big read buffer, for which there is no choice by path; an idle socket touches none of it, so it
- * costs thousands of volunteers address space and no memory (measured: 5.8 kB each, either way).
+ * One protocol, no subprotocols: ws_filter refuses WebSockets whose path is no endpoint. All get
+ * the big read buffer, for which there is no choice by path; an idle socket touches none of it, so
+ * it costs thousands of volunteers address space and no memory (measured: 5.8 kB each, either way).
  */
 const struct lws_protocols fb_net_protocols[] = {
     {.name = "footbridge", .callback = event, .rx_buffer_size = READ_BUFFER},
@@ -228,7 +228,7 @@ void fb_net_free(struct fb_net *net) {
     FB_LIST_EACH (link, &net->sockets)
         ws_abandon(FB_CONTAINER(link, struct fb_ws, live));
     if (net->context != NULL) {
-        /* With a loop of somebody else the library closes its handles in the first call, and goes on
+        /* With somebody else's loop the library closes its handles in the first call, and goes on
          * in further ones (4.1: one, 4.3: up to two) once the loop has seen them off. Called too
          * early it frees what is still in use, hence the turns. */
         lws_context_destroy(net->context);

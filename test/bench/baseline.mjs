@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What the widget is measured against, with the same native ends: the simplest relay page, and a bare
- * data channel.
+ * What the widget is measured against, with the same native ends: the simplest relay page, and a
+ * bare data channel.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -117,7 +117,8 @@ export function relayRun(browser, pages, direction, seconds, window) {
   return onPage(browser, `${pages.url}/relay.html`, async (page) => {
     const down = direction === 'down';
     const egress = new Native('ws_peer', down ? 'source' : 'sink', seconds, MESSAGE, window);
-    const client = new Native('rtc_peer', 'offer', down ? 'sink' : 'source', seconds, MESSAGE, window);
+    const way = down ? 'sink' : 'source';
+    const client = new Native('rtc_peer', 'offer', way, seconds, MESSAGE, window);
     const [, port] = await egress.says(/^listening (\d+)$/m);
     const answer = await page.evaluate(`relay(${JSON.stringify(await offer(client))},
       'ws://127.0.0.1:${port}/relay')`);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * From the start of the client's process, with nothing cached, to the first byte of what an app asked
- * for through its proxy. The volunteer is there already.
+ * From the start of the client's process, with nothing cached, to the first byte of what an app
+ * asked for through its proxy. The volunteer is there already.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';

@@ -9,7 +9,8 @@ const SESSIONS = 500;
 
 /** @param {number} paths 0: a bare connection instead of a session */
 async function each(paths) {
-  const { status, stdout, output } = await run(`${built}egress_memory`, [`${SESSIONS}`, `${paths}`]);
+  const { status, stdout, output } =
+    await run(`${built}egress_memory`, [`${SESSIONS}`, `${paths}`]);
   if (status !== 0) throw new Error(output);
   return JSON.parse(stdout).each;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** 40 Mbit/s through one path: what arrives, and what the widget's frame spends on its main thread. */
+/** 40 Mbit/s through one path: what arrives, and what it costs the frame's main thread. */
 import { Busy, mainThreadSeconds } from './machine.mjs';
 import { median, round } from './stats.mjs';
 import { paced } from './traffic.mjs';

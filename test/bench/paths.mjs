@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * One path through Chromium as fast as it goes, by turns with the simplest relay page and a bare data
- * channel, so that all three see the same machine. CPU of client and egress comes from the same runs.
+ * One path through Chromium as fast as it goes, by turns with the simplest relay page and a bare
+ * data channel, so that all three see the same machine. CPU of client and egress comes from the
+ * same runs.
  */
 import { bareRun, relayRun } from './baseline.mjs';
 import { Busy, cpuSeconds } from './machine.mjs';

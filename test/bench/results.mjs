@@ -58,7 +58,7 @@ export class Results {
       baseline: round(median(pairs.map(({ baseline }) => baseline))),
       ratio: round(median(pairs.map(({ value, baseline }) => value / baseline))),
       ...more,
-      runs: pairs.map(({ value, baseline }) => ({ value: round(value), baseline: round(baseline) })),
+      runs: pairs.map((pair) => ({ value: round(pair.value), baseline: round(pair.baseline) })),
     };
     console.log(row(name, this.figures[name]));
   }
@@ -83,7 +83,8 @@ export class Results {
   }
 
   missed() {
-    return Object.entries(this.figures).filter(([name, figure]) => verdict(name, figure) === 'MISSED');
+    return Object.entries(this.figures)
+      .filter(([name, figure]) => verdict(name, figure) === 'MISSED');
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The stage of measurements: every role in a process of its own, from the release build, on loopback,
- * and Chromium on a publisher's page with the switch on.
+ * The stage of measurements: every role in a process of its own, from the release build, on
+ * loopback, and Chromium on a publisher's page with the switch on.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -35,7 +35,7 @@ const pidOf = (program) => /** @type {number} */ (program.child.pid);
 
 /** A network's keys, its broker and its egress. */
 export class Servers {
-  /** @param {{ allow?: string[] }} options addresses on this machine that the egress may connect to */
+  /** @param {{ allow?: string[] }} options addresses here that the egress may connect to */
   static async start({ allow = [] }) {
     const dir = mkdtempSync(join(tmpdir(), 'footbridge-bench-'));
     const [brokerPort, egressPort] = [await freePort(), await freePort()];

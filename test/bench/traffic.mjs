@@ -2,8 +2,8 @@
 /**
  * An app and an origin around the network under test, as cheap as they can be: raw TCP, the same
  * bytes over and over. The app speaks SOCKS5; the first byte that the origin gets says what is
- * wanted of it: 'd' sends for ever, 'u' counts, and 'p' followed by digits and a line end sends that
- * many bits a second.
+ * wanted of it: 'd' sends for ever, 'u' counts, and 'p' followed by digits and a line end sends
+ * that many bits a second.
  */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -89,7 +89,8 @@ export class Origin {
  */
 export async function through(proxy, port) {
   const socket = connect(proxy, '127.0.0.1');
-  const timer = setTimeout(() => socket.destroy(new Error('the proxy did not answer')), DEADLINE_MS);
+  const late = new Error('the proxy did not answer');
+  const timer = setTimeout(() => socket.destroy(late), DEADLINE_MS);
   await once(socket, 'connect');
   socket.write(Buffer.from([5, 1, 0]));
   await once(socket, 'data');
@@ -140,7 +141,8 @@ async function session(proxy, origin, order, measure) {
   }
 }
 
-/** @typedef {{ proxy: number, origin: Origin, seconds: number, around?: { begin: () => void, end: () => void } }} Way */
+/** @typedef {{ begin: () => void, end: () => void }} Around */
+/** @typedef {{ proxy: number, origin: Origin, seconds: number, around?: Around }} Way */
 
 /** @param {Way} way */
 export function download({ proxy, origin, seconds, around }) {

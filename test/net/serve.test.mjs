@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * footbridge serve as an operator runs it: keys by `network new`, a configuration file, TLS; a client
- * and a headless volunteer join by the link. And what it says when something is wrong.
+ * footbridge serve as an operator runs it: keys by `network new`, a configuration file, TLS; a
+ * client and a headless volunteer join by the link. And what it says when something is wrong.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -141,8 +141,8 @@ describe('footbridge serve', () => {
       [['--keys', keys, '--allow', '1.2.3.4'], /--allow 1\.2\.3\.4: not ADDRESS:PORT/],
     ];
     for (const [args, pattern] of cases) {
-      const { status, output } = await run(footbridge, ['serve', '--quiet', '--geoip', dir, ...args],
-        { ms: 20000 });
+      const command = ['serve', '--quiet', '--geoip', dir, ...args];
+      const { status, output } = await run(footbridge, command, { ms: 20000 });
       const errors = output.split('\n').filter((line) => !line.includes('country tables'));
       assert.equal(status, 1, `${args}: ${output}`);
       assert.match(output, pattern);
