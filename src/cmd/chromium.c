@@ -349,10 +349,28 @@ static bool find_program(const char *given, char *out, size_t cap) {
     return false;
 }
 
+/* The environment with the profile as TMPDIR, so that whatever the browser leaves goes with it.
+ * NULL: out of memory. The array is the caller's; its first string is tmpdir, the rest are
+ * environ's. */
+static char **make_environment(char *tmpdir) {
+    size_t n = 0, count = 0;
+    while (environ[count] != NULL)
+        count++;
+    char **env = calloc(count + 2, sizeof *env);
+    if (env == NULL)
+        return NULL;
+    env[n++] = tmpdir;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], "TMPDIR=", 7) != 0)
+            env[n++] = environ[i];
+    return env;
+}
+
 static int spawn(struct fb_chromium *c, const char *program) {
-    char profile[PATH_MAX + 32], errors[PATH_MAX + 16];
+    char profile[PATH_MAX + 32], errors[PATH_MAX + 16], tmpdir[PATH_MAX + 16];
     snprintf(profile, sizeof profile, "--user-data-dir=%s", c->profile);
     snprintf(errors, sizeof errors, "%s/stderr", c->profile);
+    snprintf(tmpdir, sizeof tmpdir, "TMPDIR=%s", c->profile);
     const char *args[24] = {program,
                             "--headless",
                             "--remote-debugging-pipe",
@@ -393,13 +411,15 @@ static int spawn(struct fb_chromium *c, const char *program) {
     uv_process_options_t options = {
         .file = program,
         .args = argv,
+        .env = make_environment(tmpdir),
         .exit_cb = on_exit_status,
         .stdio = stdio,
         .stdio_count = 5,
         .flags = UV_PROCESS_DETACHED, /* Ctrl-C is ours to handle */
     };
-    int err = uv_spawn(c->config.loop, &c->process, &options);
+    int err = uv_spawn(c->config.loop, &c->process, &options); /* env NULL: as it is here */
     close(fd);
+    free(options.env);
     return err;
 }
 

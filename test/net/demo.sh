@@ -23,8 +23,8 @@ wait_for() {
 
 # What a run must not leave behind: browsers (their profile is in their command line), directories.
 check_gone() {
-    for profile in "$dir"/footbridge-browser*; do
-        [ ! -e "$profile" ] || complain "$1: a profile is left"
+    for left in "$dir"/*hrom* "$dir"/footbridge-*; do
+        [ ! -e "$left" ] || complain "$1: $left is left"
     done
     ! pgrep -f "user-data-dir=$dir" >/dev/null || complain "$1: a browser is left"
 }
@@ -61,6 +61,18 @@ wait_for 'page: ' "$dir/out" $demo || :
 kill -INT $demo
 wait $demo || complain "SIGINT in mid-download: status $?, $(cat "$dir/out")"
 check_gone "SIGINT"
+
+# The browser dies in the midst: one line says so.
+"$bin" demo --once >"$dir/out" 2>"$dir/err" &
+demo=$!
+wait_for 'the switch is on' "$dir/out" $demo || :
+kill -KILL "$(pgrep -o -f "remote-debugging-pipe.*user-data-dir=$dir")"
+status=0
+wait $demo || status=$?
+[ $status -eq 1 ] || complain "the browser is killed: status $status, $(cat "$dir/out")"
+[ "$(wc -l <"$dir/err")" -eq 1 ] || complain "the browser is killed: $(cat "$dir/err")"
+grep -q 'the browser ended by itself' "$dir/err" || complain "the browser is killed: $(cat "$dir/err")"
+check_gone "a killed browser"
 
 # Without a browser there is one line that says so.
 status=0
