@@ -1,6 +1,6 @@
 /*
  * COUNT idle volunteers on the broker of a network, over plain WebSockets: says "ready" when each
- * has been welcomed and waits for an offer, and stays until standard input ends.
+ * has been welcomed and waits for an offer, and stays until it is killed.
  *
  *     idle_volunteers DIRECTORY COUNT      DIRECTORY: of `footbridge network new`
  */
@@ -16,10 +16,6 @@ static void all_ready(void *user) {
     fflush(stdout);
 }
 
-static void on_stdin(uv_poll_t *poll, int status, int events) {
-    uv_stop(poll->loop);
-}
-
 int main(int argc, char **argv) {
     static struct fb_network_files files;
     char err[FB_KEYS_ERR_MAX];
@@ -30,11 +26,8 @@ int main(int argc, char **argv) {
     if (fb_network_files_read(argv[1], 0, &files, err) != 0)
         bench_die(err);
     uv_loop_t loop;
-    uv_poll_t input;
     fb_raise_fd_limit();
     uv_loop_init(&loop);
-    uv_poll_init(&loop, &input, 0);
-    uv_poll_start(&input, UV_READABLE | UV_DISCONNECT, on_stdin);
     const struct fb_net_config config = {.loop = &loop, .local = true};
     struct stand_ins all = {.net = fb_net_new(&config, err),
                             .capacity = 4,
@@ -44,5 +37,5 @@ int main(int argc, char **argv) {
         bench_die(err);
     stand_ins_begin(&all, &files.document);
     uv_run(&loop, UV_RUN_DEFAULT);
-    return 0; /* the sockets end with the process */
+    return 0;
 }
