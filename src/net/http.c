@@ -226,7 +226,7 @@ int http_body(struct conn *conn, const uint8_t *data, size_t len) {
 
 int http_body_done(struct conn *conn) {
     struct fb_http_req *req = conn->req;
-    if (req == NULL)
+    if (req == NULL || conn->server == NULL)
         return -1;
     /* Bytes behind the body while it is not answered: the library would call here for ever. Clients
      * that send a second request before the first answer are not served. */
@@ -242,6 +242,8 @@ int http_body_done(struct conn *conn) {
 
 int http_writable(struct conn *conn) {
     struct fb_http_req *req = conn->req;
+    if (conn->server == NULL)
+        return -1; /* and with it what would be served */
     if (req == NULL || !req->answered)
         return 0;
     struct lws *wsi = conn->wsi;

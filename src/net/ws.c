@@ -218,7 +218,11 @@ int ws_writable(struct fb_ws *ws) {
     if (!fb_list_empty(&ws->out))
         return 0;
     if (ws->closing) {
-        leave(ws);
+        /* What the kernel has not taken yet would go out without the close behind it. */
+        if (lws_partial_buffered(wsi))
+            lws_callback_on_writable(wsi);
+        else
+            leave(ws);
         return 0;
     }
     if (had && ws->handler != NULL && ws->handler->drained != NULL)

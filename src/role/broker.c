@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "core/addrclass.h"
 #include "crypto/openssl.h"
 #include "role/broker_impl.h"
 
@@ -71,6 +72,14 @@ void broker_pump(struct fb_broker *broker) {
         act(broker, &action);
     uint64_t deadline = fb_match_deadline(broker->match);
     fb_timer_set(broker->timer, deadline == FB_MATCH_NEVER ? FB_NEVER : deadline * 1000);
+}
+
+void broker_place(const struct fb_broker *broker, const struct fb_addr *addr,
+                  uint8_t country[FB_COUNTRY_LEN], uint8_t prefix[FB_ADDR_PREFIX_LEN]) {
+    fb_geoip_country(broker->geoip, addr, country);
+    memset(prefix, 0, FB_ADDR_PREFIX_LEN);
+    if (!fb_addr_is_special(addr))
+        fb_addr_prefix(addr, prefix);
 }
 
 /* Our own entry in the document, by both public keys: clients seal to the one and egresses check

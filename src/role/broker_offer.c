@@ -68,8 +68,7 @@ static void locate(struct request *request, const struct fb_addr *from, struct f
     out->nat = request->offer.nat;
     if (addr.family == 0)
         return;
-    fb_geoip_country(request->broker->geoip, &addr, out->country);
-    fb_addr_prefix(&addr, out->prefix);
+    broker_place(request->broker, &addr, out->country, out->prefix);
 }
 
 static void gone(void *user) {
@@ -90,8 +89,8 @@ static void enter_matching(struct request *request, const struct fb_addr *from) 
         .browsers_only = (offer->flags & FB_OFFER_BROWSERS_ONLY) != 0,
     };
     memcpy(ask.session, offer->handle, FB_HANDLE_LEN);
-    locate(request, from, &ask.end);
     fb_desc_filter(&offer->desc, broker->local);
+    locate(request, from, &ask.end);
     fb_list_push(&broker->requests, &request->link);
     if (request->http != NULL)
         fb_http_hold(request->http, gone, request);

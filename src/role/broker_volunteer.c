@@ -102,8 +102,7 @@ static bool on_accept(void *ctx, struct fb_ws *ws, void **user) {
     volunteer->broker = broker;
     volunteer->ws = ws;
     volunteer->born_us = fb_now_us();
-    fb_geoip_country(broker->geoip, from, volunteer->country);
-    fb_addr_prefix(from, volunteer->prefix);
+    broker_place(broker, from, volunteer->country, volunteer->prefix);
     fb_list_init(&volunteer->link);
     fb_list_push(&broker->volunteers, &volunteer->link);
     *user = volunteer;
