@@ -1,0 +1,237 @@
+/*
+ * rtc/sctp by itself: two associations whose packets a test carries and loses. Timers are driven by
+ * the test, but usrsctp also reads the clock: what was sent a moment ago by that is not sent again,
+ * so that only real time recovers losses.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "env.h"
+#include "rtc/dtls.h"
+#include "rtc/queue.h"
+#include "rtc/sctp.h"
+
+#define DEADLINE_US 30000000
+
+/* Ids are never used twice, in all tests. */
+static uintptr_t last_id;
+static uintptr_t ids[2];
+static struct fb_queue wire; /* value: whom it is for */
+static unsigned lose_percent;
+static uint64_t chance = 1;
+static size_t longest;
+
+static void output(uintptr_t id, const uint8_t *packet, size_t len) {
+    if (id != ids[0] && id != ids[1])
+        return; /* what is left of an earlier test */
+    longest = len > longest ? len : longest;
+    if (test_random_u64(&chance) % 100 < lose_percent)
+        return;
+    struct fb_item *item = fb_item_new(NULL, FB_ITEM_SEND, id == ids[0], packet, len);
+    assert_non_null(item);
+    fb_queue_push(&wire, item);
+}
+
+static void carry(void) {
+    for (struct fb_item *item; (item = fb_queue_pop(&wire)) != NULL;) {
+        fb_sctp_input(ids[item->value], item->data, item->len);
+        free(item);
+    }
+}
+
+struct ends {
+    struct fb_sctp *at[2];
+};
+
+static void make_ends(struct ends *ends, size_t recv_window) {
+    ids[0] = ++last_id;
+    ids[1] = ++last_id;
+    lose_percent = 0;
+    longest = 0;
+    for (int i = 0; i < 2; i++) {
+        struct fb_sctp_config config = {ids[i], 5000, 5000, recv_window, 256 * 1024};
+        ends->at[i] = fb_sctp_new(&config);
+        assert_non_null(ends->at[i]);
+    }
+}
+
+static int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+/* 10 ms pass: of real time, or of usrsctp's timers alone. */
+static void pass_time(bool real) {
+    if (real)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    fb_sctp_tick(10);
+}
+
+/* The next event at one end, with time passing until there is one. */
+static enum fb_sctp_event next_event(struct fb_sctp *sctp, uint8_t *buf, size_t *len) {
+    enum fb_sctp_event event = FB_SCTP_NOTHING;
+    for (int64_t end = now_us() + DEADLINE_US; event == FB_SCTP_NOTHING && now_us() < end;) {
+        carry();
+        event = fb_sctp_read(sctp, buf, len);
+        if (event == FB_SCTP_NOTHING)
+            pass_time(lose_percent < 100);
+    }
+    return event;
+}
+
+static void open_ends(struct ends *ends, size_t recv_window) {
+    uint8_t buf[FB_SCTP_READ_MAX];
+    size_t len;
+    make_ends(ends, recv_window);
+    assert_int_equal(next_event(ends->at[0], buf, &len), FB_SCTP_OPENED);
+    assert_int_equal(next_event(ends->at[1], buf, &len), FB_SCTP_OPENED);
+}
+
+static void close_ends(struct ends *ends) {
+    fb_sctp_free(ends->at[0]);
+    fb_sctp_free(ends->at[1]);
+    fb_queue_clear(&wire);
+}
+
+static void fill(uint8_t *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(i * 13 + len);
+}
+
+static void one_of_each_length(size_t recv_window, unsigned loss) {
+    static const size_t lengths[] = {1, 2, 1150, 1151, 1163, 1164, 2400, 8191, 16000, 16384};
+    uint8_t sent[FB_PEER_MESSAGE_MAX], got[FB_SCTP_READ_MAX];
+    struct ends ends;
+    open_ends(&ends, recv_window);
+    lose_percent = loss;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        size_t len = 0;
+        fill(sent, lengths[i]);
+        assert_int_equal(fb_sctp_send(ends.at[0], sent, lengths[i], true), 0);
+        assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_MESSAGE);
+        assert_int_equal(len, lengths[i]);
+        assert_memory_equal(got, sent, len);
+    }
+    assert_true(longest <= FB_DTLS_PAYLOAD_MAX);
+    close_ends(&ends);
+}
+
+static void messages_are_whole(void **state) {
+    one_of_each_length(FB_PEER_RECV_WINDOW, 0);
+}
+
+static void messages_survive_loss(void **state) {
+    one_of_each_length(FB_PEER_RECV_WINDOW, 10);
+}
+
+/* A window smaller than two messages makes SCTP hand them over in pieces. */
+static void pieces_are_put_together(void **state) {
+    one_of_each_length(20000, 0);
+    one_of_each_length(20000, 5);
+}
+
+static void too_long_a_message_is_an_error(void **state) {
+    static uint8_t big[2 * FB_PEER_MESSAGE_MAX];
+    static const size_t lengths[] = {FB_PEER_MESSAGE_MAX + 1, 2 * FB_PEER_MESSAGE_MAX};
+    uint8_t got[FB_SCTP_READ_MAX];
+    size_t len;
+    for (int i = 0; i < 4; i++) {
+        struct ends ends;
+        open_ends(&ends, i < 2 ? FB_PEER_RECV_WINDOW : 20000);
+        assert_int_equal(fb_sctp_send(ends.at[0], big, lengths[i % 2], true), 0);
+        assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_TOO_BIG);
+        close_ends(&ends);
+    }
+}
+
+static void abort_is_told_from_silence(void **state) {
+    uint8_t got[FB_SCTP_READ_MAX];
+    size_t len;
+    struct ends ends;
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    fb_sctp_free(ends.at[0]);
+    ends.at[0] = NULL;
+    assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_CLOSED);
+    close_ends(&ends);
+
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    lose_percent = 100;
+    assert_int_equal(fb_sctp_send(ends.at[1], got, 1, true), 0);
+    assert_false(fb_sctp_is_dry(ends.at[1]));
+    assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_LOST);
+    close_ends(&ends);
+}
+
+static void full_window_says_again(void **state) {
+    uint8_t bytes[16000] = {0}, got[FB_SCTP_READ_MAX];
+    size_t len;
+    struct ends ends;
+    unsigned sent = 0;
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    while (fb_sctp_send(ends.at[0], bytes, sizeof bytes, false) == 0) {
+        assert_true(++sent < 40); /* 256 KiB, and the first of them at once */
+        carry();
+    }
+    assert_true(sent > 10);
+    for (; sent > 0; sent--)
+        assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_MESSAGE);
+    for (int64_t end = now_us() + DEADLINE_US; !fb_sctp_is_dry(ends.at[0]) && now_us() < end;) {
+        pass_time(true);
+        carry();
+    }
+    assert_true(fb_sctp_is_dry(ends.at[0]));
+    close_ends(&ends);
+}
+
+/* Late packets, damaged ones, and ones for nobody. */
+static void strange_packets_do_nothing(void **state) {
+    static const uint8_t ports[] = {5000 >> 8, 5000 & 255, 5000 >> 8, 5000 & 255};
+    uint8_t junk[1200], got[FB_SCTP_READ_MAX];
+    size_t len;
+    struct ends ends;
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    for (size_t i = 0; i < 500; i++) {
+        fill(junk, sizeof junk);
+        memcpy(junk, ports, sizeof ports);
+        fb_sctp_input(ids[i % 2], junk + i % 3, i * 2);
+        fb_sctp_input(ids[1] + 1 + i, junk, sizeof junk);
+        fb_sctp_input(ids[0], (const uint8_t *)"", 0);
+    }
+    assert_int_equal(fb_sctp_send(ends.at[0], junk, 10, true), 0);
+    assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_MESSAGE);
+    uintptr_t gone = ids[0];
+    close_ends(&ends);
+    fb_sctp_input(gone, junk, sizeof junk);
+}
+
+static int start(void **state) {
+    fb_sctp_start(output);
+    return 0;
+}
+
+static int stop(void **state) {
+    fb_sctp_stop();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_are_whole),
+        cmocka_unit_test(messages_survive_loss),
+        cmocka_unit_test(pieces_are_put_together),
+        cmocka_unit_test(too_long_a_message_is_an_error),
+        cmocka_unit_test(abort_is_told_from_silence),
+        cmocka_unit_test(full_window_says_again),
+        cmocka_unit_test(strange_packets_do_nothing),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
