@@ -11,16 +11,17 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "env.h"
 #include "rtc/dtls.h"
 #include "rtc/queue.h"
 #include "rtc/sctp.h"
+#include "wait.h"
 
 #define DEADLINE_US 30000000
 
+static uv_loop_t loop;
 /* Ids are never used twice, in all tests. */
 static uintptr_t last_id;
 static uintptr_t ids[2];
@@ -64,15 +65,13 @@ static void make_ends(struct ends *ends, size_t recv_window) {
 }
 
 static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+    return (int64_t)(uv_hrtime() / 1000);
 }
 
 /* 10 ms pass: of real time, or of usrsctp's timers alone. */
 static void pass_time(bool real) {
     if (real)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        wait_for(&loop, wait_never, NULL, 10);
     fb_sctp_tick(10);
 }
 
@@ -214,13 +213,14 @@ static void strange_packets_do_nothing(void **state) {
 }
 
 static int start(void **state) {
+    uv_loop_init(&loop);
     fb_sctp_start(output);
     return 0;
 }
 
 static int stop(void **state) {
     fb_sctp_stop();
-    return 0;
+    return uv_loop_close(&loop);
 }
 
 int main(void) {
