@@ -349,7 +349,7 @@ static void forge_offer(struct side *from, struct fb_desc *desc) {
 }
 
 static void wrong_fingerprint_is_refused(void **state) {
-    struct fb_peer_config config = {.timeout_ms = 2000};
+    struct fb_peer_config config = {0};
     struct pair server = {.tamper = forge}, client = {.tamper = forge_offer};
     make_pair(&server, &config);
     make_pair(&client, &config);
@@ -391,7 +391,8 @@ static void close_is_seen_quickly(void **state) {
     close_side(&pair.offerer);
     wait_for(&pair.answerer.closed);
     assert_int_equal(pair.answerer.reason, FB_PEER_BY_REMOTE);
-    assert_true(pair.answerer.closed_at - before < UINT64_C(1000000000));
+    /* Silence is noticed after 10 s; what is told is seen in milliseconds, on an idle machine. */
+    assert_true(pair.answerer.closed_at - before < UINT64_C(3000000000));
 }
 
 /* The last word before a close arrives; and a peer may be closed from its own callback. */
