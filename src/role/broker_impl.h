@@ -112,8 +112,8 @@ static inline uint64_t now_ms(void) {
 
 /* broker.c: does what the matcher says; after anything that touched it. */
 void broker_pump(struct fb_broker *broker);
-/* Country and prefix of an address, for matching. Behind a proxy of the operator's everybody has the
- * proxy's private address: that says nothing, and must not make them all neighbours. */
+/* Country and prefix of an address, for matching. Behind a proxy of the operator's everybody has
+ * the proxy's private address: that says nothing, and must not make them all neighbours. */
 void broker_place(const struct fb_broker *broker, const struct fb_addr *addr,
                   uint8_t country[FB_COUNTRY_LEN], uint8_t prefix[FB_ADDR_PREFIX_LEN]);
 

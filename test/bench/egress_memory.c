@@ -224,8 +224,8 @@ static void on_closed(void *user, struct fb_ws *ws, int code, const char *why) {
 static void add_path(struct client *client) {
     static const struct fb_ws_handler handler = {
         .open = on_open, .message = on_message, .closed = on_closed};
-    static const struct fb_ws_limits limits = {
-        .message_max = FB_MESSAGE_MAX, .send_max = FB_MESSAGE_MAX};
+    static const struct fb_ws_limits limits = {.message_max = FB_MESSAGE_MAX,
+                                               .send_max = FB_MESSAGE_MAX};
     char err[FB_NET_ERR_MAX];
     struct path *path = &client->paths[client->open];
     path->client = client;

@@ -79,13 +79,12 @@ int main(int argc, char **argv) {
     }
     char err[FB_NET_ERR_MAX];
     struct fb_net_config config = {.loop = &program.loop, .local = true};
-    struct fb_ws_route route = {.path = "/relay",
-                                .limits = {.message_max = FB_MESSAGE_MAX,
-                                           .send_max = QUEUE_MAX,
-                                           .bulk = true},
-                                .handler = &handler,
-                                .accept = on_accept,
-                                .ctx = &program};
+    struct fb_ws_route route = {
+        .path = "/relay",
+        .limits = {.message_max = FB_MESSAGE_MAX, .send_max = QUEUE_MAX, .bulk = true},
+        .handler = &handler,
+        .accept = on_accept,
+        .ctx = &program};
     struct fb_addr addr = {.family = 4, .ip = {127, 0, 0, 1}};
     uv_loop_init(&program.loop);
     uv_timer_init(&program.loop, &program.timer);
