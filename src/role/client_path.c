@@ -166,7 +166,7 @@ void fb_client_path_posts_lost(struct fb_client *client) {
 static void fill_offer(const struct client_path *path, const struct fb_desc *local,
                        struct fb_offer *offer) {
     const struct fb_client *client = path->client;
-    *offer = (struct fb_offer){.nat = FB_NAT_UNKNOWN, .desc = *local};
+    *offer = (struct fb_offer){.nat = fb_peer_nat(path->peer), .desc = *local};
     fb_desc_filter(&offer->desc, fb_client_is_local(client));
     memcpy(offer->egress, client->egress, sizeof offer->egress);
     memcpy(offer->handle, client->handle, sizeof offer->handle);
