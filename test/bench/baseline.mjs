@@ -90,24 +90,23 @@ async function offer(peer) {
 
 /**
  * @template T
- * @param {any} browser
+ * @param {import('./cdp.mjs').Chromium} browser
  * @param {string} url
- * @param {(page: any) => Promise<T>} act
+ * @param {(page: import('./cdp.mjs').Page) => Promise<T>} act
  * @returns {Promise<T>}
  */
 async function onPage(browser, url, act) {
-  const page = await browser.newPage();
+  const page = await browser.open(url);
   try {
-    await page.goto(url);
     return await act(page);
   } finally {
-    await page.context().close();
+    await page.close();
   }
 }
 
 /**
  * The simplest relay: both native ends' reports; goodput is the receiving one's.
- * @param {any} browser
+ * @param {import('./cdp.mjs').Chromium} browser
  * @param {Pages} pages
  * @param {Direction} direction
  * @param {number} seconds
@@ -130,7 +129,7 @@ export function relayRun(browser, pages, direction, seconds, window) {
 
 /**
  * A data channel between the native peer and a page that only counts, or only sends.
- * @param {any} browser
+ * @param {import('./cdp.mjs').Chromium} browser
  * @param {Pages} pages
  * @param {Direction} direction
  * @param {number} seconds

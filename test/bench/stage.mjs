@@ -9,10 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { launch } from '../browser/browsers.mjs';
 import { Program, run } from '../browser/program.mjs';
-import { Publisher } from '../browser/publisher.mjs';
 import { Pages } from './baseline.mjs';
+import { Chromium } from './cdp.mjs';
 import { cpuSeconds, renderers } from './machine.mjs';
 import { Origin, download } from './traffic.mjs';
 
@@ -93,28 +92,33 @@ export class Stage {
   static async start() {
     const origin = await Origin.start();
     const servers = await Servers.start({ allow: [`127.0.0.1:${origin.port}`] });
-    const [pages, publisher] = [await Pages.start(), await Publisher.start(servers.operator)];
-    const browser = await launch('chromium');
-    const visit = await browser.visit(`${publisher.url}/plain`);
-    await visit.flip();
-    await visit.until('waiting');
-    return new Stage({ origin, servers, pages, publisher, browser, visit });
+    const pages = await Pages.start();
+    const browser = await Chromium.launch();
+    const frame = await browser.open(`${servers.operator}/frame.html`);
+    const stage = new Stage({ origin, servers, pages, browser, frame });
+    await frame.until(`document.querySelector('#switch:not([aria-disabled])') !== null`);
+    await frame.click(`document.getElementById('switch')`);
+    await stage.shows('waiting');
+    return stage;
   }
 
   /**
-   * @param {{ origin: Origin, servers: Servers, pages: Pages, publisher: Publisher,
-   *   browser: Awaited<ReturnType<typeof launch>>, visit: import('../browser/browsers.mjs').Visit
-   * }} parts
+   * @param {{ origin: Origin, servers: Servers, pages: Pages, browser: Chromium,
+   *   frame: import('./cdp.mjs').Page }} parts
    */
-  constructor({ origin, servers, pages, publisher, browser, visit }) {
+  constructor({ origin, servers, pages, browser, frame }) {
     this.origin = origin;
     this.servers = servers;
     this.pages = pages;
-    this.publisher = publisher;
     this.browser = browser;
-    this.visit = visit;
+    this.frame = frame;
     this.proxy = 0;
     /** @type {Program | undefined} */ this.client = undefined;
+  }
+
+  /** The widget's face says so. @param {string} state */
+  shows(state) {
+    return this.frame.until(`document.getElementById('face').dataset.state === '${state}'`);
   }
 
   /** Makes a client whose one path goes through the tab. */
@@ -122,7 +126,7 @@ export class Stage {
     if (this.client) return;
     this.proxy = await freePort();
     this.client = this.servers.startClient(this.proxy, '--cache', join(this.servers.dir, 'cache'));
-    await this.visit.until('carrying');
+    await this.shows('carrying');
   }
 
   get clientPid() {
@@ -149,6 +153,7 @@ export class Stage {
     await this.browser.close();
     await this.client?.stop();
     await this.servers.stop();
-    for (const server of [this.pages, this.publisher, this.origin]) server.stop();
+    this.pages.stop();
+    this.origin.stop();
   }
 }

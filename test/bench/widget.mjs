@@ -2,6 +2,10 @@
 /** What a visitor's browser fetches from the operator until the switch works, as it is served. */
 import { connect } from 'node:net';
 
+import { launch } from '../browser/browsers.mjs';
+import { Publisher } from '../browser/publisher.mjs';
+import { Servers } from './stage.mjs';
+
 export const names = ['widget_bytes', 'wasm_bytes'];
 
 /**
@@ -30,28 +34,45 @@ function fetchRaw(url) {
 }
 
 /**
- * @param {import('./stage.mjs').Stage} stage
+ * Everything that came from the operator, on a publisher's page.
+ * @param {string} operator
  * @returns {Promise<string[]>}
  */
-async function fetched(stage) {
+async function fetched(operator) {
   const listed = `performance.getEntriesByType('resource').map(({ name }) => name)`;
-  const { page, frame } = stage.visit;
-  const all = [frame.url(), ...(await page.evaluate(listed)), ...(await frame.evaluate(listed))];
-  for (const worker of page.workers()) all.push(worker.url(), ...(await worker.evaluate(listed)));
-  return [...new Set(all)].filter((url) => url.startsWith(`${stage.servers.operator}/`)).sort();
+  const publisher = await Publisher.start(operator);
+  const browser = await launch('chromium');
+  try {
+    const visit = await browser.visit(`${publisher.url}/plain`);
+    await visit.flip();
+    await visit.until('waiting');
+    const { page, frame } = visit;
+    const all = [frame.url(), ...(await page.evaluate(listed)), ...(await frame.evaluate(listed))];
+    for (const worker of page.workers())
+      all.push(worker.url(), ...(await worker.evaluate(listed)));
+    return [...new Set(all)].filter((url) => url.startsWith(`${operator}/`)).sort();
+  } finally {
+    await browser.close();
+    publisher.stop();
+  }
 }
 
 /**
- * @param {import('./stage.mjs').Stage} stage
+ * @param {unknown} _
  * @param {import('./results.mjs').Results} results
  */
-export async function measure(stage, results) {
+export async function measure(_, results) {
   /** @type {Record<string, number>} */ const files = {};
   let heads = 0;
-  for (const url of await fetched(stage)) {
-    const { head, body } = await fetchRaw(url);
-    files[new URL(url).pathname] = head + body;
-    heads += head;
+  const servers = await Servers.start({});
+  try {
+    for (const url of await fetched(servers.operator)) {
+      const { head, body } = await fetchRaw(url);
+      files[new URL(url).pathname] = head + body;
+      heads += head;
+    }
+  } finally {
+    await servers.stop();
   }
   const sum = Object.values(files).reduce((a, b) => a + b, 0);
   results.add('widget_bytes', 'bytes', [sum], { files, heads });

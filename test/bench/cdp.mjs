@@ -1,0 +1,147 @@
+// @ts-check
+/**
+ * Chromium by its own protocol over a pipe, and nothing that is not asked for: playwright subscribes
+ * to network events, and then every WebSocket message is copied to the driver as JSON, which took as
+ * much CPU time as the relaying that is to be measured.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { CHROMIUM_FLAGS, browserPath } from '../browser/browsers.mjs';
+
+const CALL_MS = 30000;
+
+/** @param {number} ms */
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+export class Chromium {
+  static async launch() {
+    const path = browserPath('chromium');
+    if (!path) throw new Error('no chromium here');
+    const chromium = new Chromium(path);
+    await chromium.call('Target.getTargets'); // it is there
+    return chromium;
+  }
+
+  #last = 0;
+  #rest = '';
+  /** @type {Map<number, (reply: any) => void>} */ #waiting = new Map();
+
+  /** @param {string} path */
+  constructor(path) {
+    this.dir = mkdtempSync(join(tmpdir(), 'footbridge-chromium-'));
+    this.child = spawn(path, [...CHROMIUM_FLAGS, '--headless', '--remote-debugging-pipe',
+      `--user-data-dir=${this.dir}`, 'about:blank'],
+    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+    this.ended = new Promise((done) => this.child.on('close', done));
+    this.pipe = /** @type {import('node:stream').Writable} */ (this.child.stdio[3]);
+    this.pipe.on('error', () => {}); // it has ended; calls in vain time out
+    const from = /** @type {import('node:stream').Readable} */ (this.child.stdio[4]);
+    from.setEncoding('utf8').on('data', (text) => this.#heard(text));
+  }
+
+  /** @param {string} text messages end with NUL */
+  #heard(text) {
+    const messages = (this.#rest + text).split('\0');
+    this.#rest = messages.pop() ?? '';
+    for (const message of messages) {
+      const reply = JSON.parse(message);
+      this.#waiting.get(reply.id)?.(reply);
+      this.#waiting.delete(reply.id);
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {Record<string, any>} [params]
+   * @param {string} [sessionId]
+   * @returns {Promise<any>}
+   */
+  call(method, params = {}, sessionId = undefined) {
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), CALL_MS);
+      this.#waiting.set(id, ({ error, result }) => {
+        clearTimeout(timer);
+        if (error) reject(new Error(`${method}: ${error.message}`));
+        else resolve(result);
+      });
+      this.pipe.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    });
+  }
+
+  /** A tab of its own. @param {string} url */
+  async open(url) {
+    const { targetId } = await this.call('Target.createTarget',
+      { url, newWindow: true }); // a hidden tab would be slowed down
+    const { sessionId } = await this.call('Target.attachToTarget', { targetId, flatten: true });
+    const page = new Page(this, targetId, sessionId);
+    await page.evaluate(`document.readyState === 'complete' ||
+      new Promise((done) => addEventListener('load', () => done(true)))`);
+    return page;
+  }
+
+  async close() {
+    this.child.kill();
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 5000);
+    await this.ended;
+    clearTimeout(timer);
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export class Page {
+  /**
+   * @param {Chromium} chromium
+   * @param {string} target
+   * @param {string} session
+   */
+  constructor(chromium, target, session) {
+    this.chromium = chromium;
+    this.target = target;
+    this.session = session;
+  }
+
+  /**
+   * The value of an expression, or of the promise that it is.
+   * @param {string} expression
+   * @returns {Promise<any>}
+   */
+  async evaluate(expression) {
+    const { result, exceptionDetails } = await this.chromium.call('Runtime.evaluate',
+      { expression, awaitPromise: true, returnByValue: true }, this.session);
+    if (exceptionDetails)
+      throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  }
+
+  /**
+   * A click at the middle of what the expression yields, through the browser's input pipeline.
+   * @param {string} element
+   */
+  async click(element) {
+    const { x, y } = await this.evaluate(`{
+      const { x, y, width, height } = (${element}).getBoundingClientRect();
+      ({ x: x + width / 2, y: y + height / 2 })
+    }`);
+    for (const type of ['mousePressed', 'mouseReleased'])
+      await this.chromium.call('Input.dispatchMouseEvent',
+        { type, x, y, button: 'left', clickCount: 1 }, this.session);
+  }
+
+  /**
+   * Waits until the expression is true.
+   * @param {string} expression
+   * @param {number} [ms]
+   */
+  async until(expression, ms = 30000) {
+    for (const late = Date.now() + ms; !(await this.evaluate(expression)); await wait(20))
+      if (Date.now() > late) throw new Error(`waited ${ms} ms for ${expression}`);
+  }
+
+  async close() {
+    await this.chromium.call('Target.closeTarget', { targetId: this.target });
+  }
+}
