@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -287,8 +288,8 @@ static void untrusted_certificate(void **state) {
     world_free(w);
 }
 
-static void limits_per_address_and_in_all(void **state) {
-    struct world *w = world_new(false, "localhost", (struct fb_net_config){.max_per_address = 1});
+static void one_at_a_time(struct fb_net_config config) {
+    struct world *w = world_new(false, "localhost", config);
     connect_to(w, "ws", "127.0.0.1", "/v1/path", &limits, &w->here);
     assert_true(wait_for(&w->loop, both_open, w, LIMIT_MS));
     assert_int_equal(fb_net_connections(w->net), 1);
@@ -303,6 +304,50 @@ static void limits_per_address_and_in_all(void **state) {
     w->there.opened = 0;
     connect_to(w, "ws", "127.0.0.1", "/v1/path", &limits, &w->here);
     assert_true(wait_for(&w->loop, both_open, w, LIMIT_MS));
+    world_free(w);
+}
+
+static void limit_per_address(void **state) {
+    one_at_a_time((struct fb_net_config){.max_per_address = 1});
+}
+
+static void limit_in_all(void **state) {
+    one_at_a_time((struct fb_net_config){.max_connections = 1});
+}
+
+static unsigned open_descriptors(void) {
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static bool all_gone(void *ctx) {
+    return fb_net_connections(((struct world *)ctx)->net) == 0;
+}
+
+/* Either side closes, politely or by being refused: nothing stays open. */
+static void hundred_sockets(void **state) {
+    struct world *w = world_new(true, "localhost", (struct fb_net_config){0});
+    unsigned before = 0;
+    for (int i = 0; i < 100; i++) {
+        memset(&w->here, 0, sizeof w->here);
+        memset(&w->there, 0, sizeof w->there);
+        w->there.refuse = i % 4 == 3;
+        connect_to(w, "wss", "localhost", "/v1/path", &limits, &w->here);
+        assert_true(wait_for(&w->loop, w->there.refuse ? here_closed : both_open, w, LIMIT_MS));
+        if (!w->there.refuse) {
+            fb_ws_send(w->here.ws, "x", 1);
+            fb_ws_close(i % 2 ? w->here.ws : w->there.ws, 1000, NULL);
+            assert_true(wait_for(&w->loop, i % 2 ? there_closed : here_closed, w, LIMIT_MS));
+        }
+        assert_true(wait_for(&w->loop, all_gone, w, LIMIT_MS));
+        if (i == 10)
+            before = open_descriptors();
+    }
+    assert_in_range(open_descriptors(), 1, before + 2);
     world_free(w);
 }
 
@@ -362,7 +407,9 @@ int main(void) {
         cmocka_unit_test(refused_by_accept_and_unknown_path),
         cmocka_unit_test(failures_have_reasons),
         cmocka_unit_test(untrusted_certificate),
-        cmocka_unit_test(limits_per_address_and_in_all),
+        cmocka_unit_test(limit_per_address),
+        cmocka_unit_test(limit_in_all),
+        cmocka_unit_test(hundred_sockets),
         cmocka_unit_test(port_in_use_is_named),
         cmocka_unit_test(close_before_open),
         cmocka_unit_test(certificates_are_checked_at_start),
