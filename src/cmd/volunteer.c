@@ -15,6 +15,7 @@ struct run {
     struct fb_timer *timer;
     const struct fb_log *log;
     uint64_t bytes; /* said last */
+    int status;
 };
 
 static void say_status(struct run *run, const char *what) {
@@ -41,6 +42,15 @@ static void stop(void *user) {
     uv_stop(&run->member.loop);
 }
 
+/* Without a document from an earlier run, what keeps the first one away is mostly something about
+ * the link, the line or this machine that a person must mend: said once, and the end. */
+static void no_network(void *user, const char *why) {
+    struct run *run = user;
+    fb_log(run->log, FB_LOG_ERROR, "the network cannot be joined: %s", why);
+    run->status = 1;
+    uv_stop(&run->member.loop);
+}
+
 static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
     const struct fb_member *member = &run->member;
     struct fb_volunteer_config config = {
@@ -53,6 +63,8 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
         .cache_file = member->cache_file[0] != '\0' ? member->cache_file : NULL,
         .software_version = member->software_version,
         .capacity = capacity,
+        .failed = no_network,
+        .user = run,
     };
     run->log = log;
     run->timer = fb_timer_new(&run->member.loop, on_timer, run);
@@ -64,8 +76,9 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
     fb_timer_set(run->timer, fb_now_us() + STATUS_US);
     fb_log(log, FB_LOG_INFO, "asking for the network's document; Ctrl-C stops");
     uv_run(&run->member.loop, UV_RUN_DEFAULT);
-    say_status(run, "stopped");
-    return 0;
+    if (run->status == 0)
+        say_status(run, "stopped");
+    return run->status;
 }
 
 int fb_cmd_volunteer(int argc, char **argv) {

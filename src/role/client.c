@@ -282,7 +282,7 @@ static void document_changed(void *user, const struct fb_document *document) {
 static void document_failed(void *user, const char *why) {
     struct fb_client *client = user;
     if (client->document == NULL)
-        fb_client_say(client, FB_CLIENT_JOINING, "the network cannot be joined yet: %s", why);
+        fb_client_say(client, FB_CLIENT_JOINING, "the network cannot be joined: %s", why);
 }
 
 static const struct fb_joined_handler joined_handler = {

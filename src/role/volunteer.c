@@ -488,7 +488,11 @@ static void on_document(void *user, const struct fb_document *document) {
 
 static void on_no_document(void *user, const char *why) {
     struct fb_volunteer *vol = user;
-    fb_log(vol->config.log, FB_LOG_WARN, "the network's document: %s; trying again by itself", why);
+    if (vol->slot == NULL && vol->config.failed != NULL)
+        vol->config.failed(vol->config.user, why);
+    else
+        fb_log(vol->config.log, FB_LOG_WARN, "the network's document: %s; trying again by itself",
+               why);
 }
 
 static const struct fb_joined_handler joined_handler = {on_document, on_no_document};

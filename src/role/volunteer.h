@@ -30,6 +30,9 @@ struct fb_volunteer_config {
     uint16_t capacity; /* readers at once; 0: the default */
     /* May be NULL: what the view tells is new, bytes aside. */
     void (*changed)(void *user, const struct fb_slot_view *view);
+    /* May be NULL: no network document yet, and why: one line for a person. It is tried again by
+     * itself. */
+    void (*failed)(void *user, const char *why);
     void *user;
 };
 
