@@ -34,6 +34,7 @@ struct serve {
     struct fb_operator *op;
     struct fb_log log, broker_log, egress_log;
     struct fb_network_files files;
+    int no_geoip; /* why there are no country tables; 0: there are */
     bool stopping;
 };
 
@@ -146,6 +147,15 @@ static int listen_all(struct serve *serve) {
     return 0;
 }
 
+/* Before anything is opened: a slip in the config file costs one line. */
+static int check_addrs(const struct settings *set) {
+    struct fb_addr addr;
+    for (size_t i = 0; i < set->listen.len; i++)
+        if (parse_addr("listen", set->listen.at[i], &addr) != 0)
+            return 1;
+    return set->stun == NULL ? 0 : parse_addr("stun", set->stun, &addr);
+}
+
 /* ---- all of it ---- */
 
 static int start(struct serve *serve) {
@@ -158,13 +168,11 @@ static int start(struct serve *serve) {
         return complain(err, "");
     if (fb_exits_policy(&serve->set.exits, &serve->policy, err, sizeof err) != 0)
         return complain(err, "");
+    if (check_addrs(&serve->set) != 0)
+        return 1;
     serve->geoip = fb_geoip_new();
-    int code = serve->geoip == NULL ? FB_ERR_NOMEM : fb_geoip_load(serve->geoip, serve->set.geoip);
-    if (code != 0)
-        fb_log(&serve->log, FB_LOG_WARN,
-               "%s: no full country tables (%s); volunteers of unknown country may be matched with "
-               "anybody",
-               serve->set.geoip, fb_strerror(code));
+    serve->no_geoip = serve->geoip == NULL ? FB_ERR_NOMEM
+                                           : fb_geoip_load(serve->geoip, serve->set.geoip);
     fb_raise_fd_limit();
     struct fb_net_config net = {.loop = &serve->loop,
                                 .dns = serve->set.dns,
@@ -179,10 +187,22 @@ static int start(struct serve *serve) {
     return start_operator(serve) != 0 ? 1 : listen_all(serve);
 }
 
+/* A start that fails says one line; what else there is to say waits until it has not. */
+static void say_rest(struct serve *serve) {
+    serve->broker_log.level = serve->egress_log.level = serve->log.level;
+    if (serve->no_geoip != 0)
+        fb_log(&serve->log, FB_LOG_WARN,
+               "%s: no full country tables (%s); volunteers of unknown country may be matched with "
+               "anybody",
+               serve->set.geoip, fb_strerror(serve->no_geoip));
+}
+
 static int run(struct serve *serve) {
     char link[FB_JOIN_MAX + 1];
     uv_loop_init(&serve->loop);
     int status = start(serve);
+    if (status == 0)
+        say_rest(serve);
     if (status == 0 && fb_join_format(fb_crypto_openssl(), &serve->files.join, link) == 0) {
         fb_log(&serve->log, FB_LOG_INFO, "join link: %s", link);
         fb_log(&serve->log, FB_LOG_INFO, "ready; Ctrl-C stops");
@@ -231,8 +251,8 @@ int fb_cmd_serve(int argc, char **argv) {
     if (status >= 0)
         return status;
     serve.log = (struct fb_log){.role = "serve", .level = args.level};
-    serve.broker_log = (struct fb_log){.role = "broker", .level = args.level};
-    serve.egress_log = (struct fb_log){.role = "egress", .level = args.level};
+    serve.broker_log = (struct fb_log){.role = "broker", .level = FB_LOG_WARN};
+    serve.egress_log = (struct fb_log){.role = "egress", .level = FB_LOG_WARN};
     status = run(&serve);
     fb_args_free(&args);
     return status;

@@ -212,6 +212,8 @@ struct fb_net *fb_net_new(const struct fb_net_config *config, char err[static FB
     net->sweep = fb_timer_new(net->loop, sweep, net);
     net->farewell = fb_timer_new(net->loop, ws_farewell, net);
     net->resolver = fb_resolver_new(net->loop, config->dns);
+    if (net->resolver == NULL && config->dns != NULL)
+        snprintf(err, FB_NET_ERR_MAX, "not the address of a name server: %.200s", config->dns);
     if (net->addresses == NULL || net->sweep == NULL || net->farewell == NULL ||
         net->resolver == NULL || !make_context(net, fds)) {
         fb_net_free(net);
