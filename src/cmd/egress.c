@@ -142,6 +142,7 @@ int fb_cmd_egress(int argc, char **argv) {
          .texts = &run.listen},
         {"cert", "FILE", "TLS certificate and its chain (PEM)", .text = &host.cert},
         {"key", "FILE", "the certificate's private key (PEM)", .text = &host.key},
+        {"ca", "FILE", "certificates to trust instead of the system's (PEM)", .text = &host.ca},
         {"exit", "RULE", "allow|reject ADDR[/LEN][:PORT[-PORT]], the first that fits decides",
          .texts = &run.exits.rules},
         {"own-address", "ADDRESS", "an address of this machine that its interfaces do not show",

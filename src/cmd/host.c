@@ -40,6 +40,7 @@ int fb_host_start(struct fb_host *host, const struct fb_host_config *config,
     host->local = (host->files.document.flags & FB_DOCUMENT_LOCAL) != 0;
     const struct fb_net_config net = {
         .loop = &host->loop,
+        .ca_file = config->ca,
         .dns = config->dns,
         .max_connections = (size_t)config->connections,
         .max_per_address = (size_t)config->per_address,

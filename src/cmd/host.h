@@ -18,6 +18,7 @@ struct fb_host_config {
     const char *command; /* the subcommand's name */
     const char *keys;    /* directory */
     const char *cert, *key, *dns;
+    const char *ca; /* whom the role trusts as a client; NULL: the system's authorities */
     uint64_t per_address, connections;
     /* SIGINT, SIGTERM or SIGHUP for the first time: the role says goodbye, for which the loop runs
      * half a second more. At the second the process ends at once. */
