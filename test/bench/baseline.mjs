@@ -8,8 +8,9 @@ import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { built } from './built.mjs';
+
 const here = fileURLToPath(new URL('.', import.meta.url));
-const built = fileURLToPath(new URL('../../build/bench/test/bench/', import.meta.url));
 
 const MESSAGE = 16000;
 const WARM_MS = 700; // as LOAD_WARM_NS of load.h

@@ -1,8 +1,9 @@
 // @ts-check
 /** A broker of its own with stand-in volunteers: memory for idle ones, and matches a second. */
 import { run, Program } from '../browser/program.mjs';
+import { built } from './built.mjs';
 import { Busy, cpuSeconds, privateBytes } from './machine.mjs';
-import { Servers, built } from './stage.mjs';
+import { Servers } from './stage.mjs';
 import { median, round } from './stats.mjs';
 import { wait } from './traffic.mjs';
 

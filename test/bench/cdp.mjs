@@ -78,8 +78,7 @@ export class Chromium {
       { url, newWindow: true }); // a hidden tab would be slowed down
     const { sessionId } = await this.call('Target.attachToTarget', { targetId, flatten: true });
     const page = new Page(this, targetId, sessionId);
-    await page.evaluate(`document.readyState === 'complete' ||
-      new Promise((done) => addEventListener('load', () => done(true)))`);
+    await page.until(`location.href !== 'about:blank' && document.readyState === 'complete'`);
     return page;
   }
 

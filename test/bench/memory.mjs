@@ -1,7 +1,7 @@
 // @ts-check
 /** Memory of an egress for what is idle, each run a fresh process of the egress's own code. */
 import { run } from '../browser/program.mjs';
-import { built } from './stage.mjs';
+import { built } from './built.mjs';
 
 export const names = ['egress_session_memory', 'egress_path_memory'];
 

@@ -2,7 +2,7 @@
 /** 40 Mbit/s through one path: what arrives, and what it costs the frame's main thread. */
 import { Busy, mainThreadSeconds } from './machine.mjs';
 import { median, round } from './stats.mjs';
-import { paced } from './traffic.mjs';
+import { flow } from './traffic.mjs';
 
 export const names = ['path_paced', 'widget_main_thread'];
 
@@ -22,10 +22,8 @@ export async function measure(stage, results, { rounds, seconds }) {
   for (let i = 0; i < rounds; i++) {
     let machine = new Busy();
     let [then, spent] = [0, 0];
-    const run = await paced({
-      proxy: stage.proxy,
-      origin: stage.origin,
-      seconds: seconds * 2,
+    const run = await flow(stage, 'down', seconds * 2, {
+      bits: BITS,
       around: {
         begin: () => ([then, machine] = [mainThreadSeconds(frame), new Busy()]),
         end: () => {
@@ -33,7 +31,7 @@ export async function measure(stage, results, { rounds, seconds }) {
           busy.push(machine.share());
         },
       },
-    }, BITS);
+    });
     delivered.push({ value: run.mbits, baseline: (run.offered * 8e-6) / run.seconds });
     percent.push((100 * spent) / run.seconds);
   }

@@ -7,7 +7,7 @@
 import { bareRun, relayRun } from './baseline.mjs';
 import { Busy, cpuSeconds } from './machine.mjs';
 import { median, round } from './stats.mjs';
-import { download, upload } from './traffic.mjs';
+import { flow } from './traffic.mjs';
 
 export const names = ['path_down', 'path_up', 'path_down_bare', 'path_up_bare', 'client_cpu',
   'egress_cpu'];
@@ -29,10 +29,7 @@ async function through(stage, direction, seconds) {
   let [then, now] = [[0, 0], [0, 0]];
   let busy = new Busy();
   let share = 0;
-  const { mbits, bytes } = await (direction === 'down' ? download : upload)({
-    proxy: stage.proxy,
-    origin: stage.origin,
-    seconds,
+  const { mbits, bytes } = await flow(stage, direction, seconds, {
     around: {
       begin: () => ([then, busy] = [pids.map(cpuSeconds), new Busy()]),
       end: () => ([now, share] = [pids.map(cpuSeconds), busy.share()]),

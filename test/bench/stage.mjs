@@ -7,16 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { Program, run } from '../browser/program.mjs';
 import { Pages } from './baseline.mjs';
+import { footbridge } from './built.mjs';
 import { Chromium } from './cdp.mjs';
 import { cpuSeconds, renderers } from './machine.mjs';
-import { Origin, download } from './traffic.mjs';
-
-export const built = fileURLToPath(new URL('../../build/bench/test/bench/', import.meta.url));
-const footbridge = fileURLToPath(new URL('../../build/bench/footbridge', import.meta.url));
+import { flow } from './traffic.mjs';
 
 /** @returns {Promise<number>} a port that nobody uses now */
 export function freePort() {
@@ -90,12 +87,12 @@ export class Servers {
 
 export class Stage {
   static async start() {
-    const origin = await Origin.start();
-    const servers = await Servers.start({ allow: [`127.0.0.1:${origin.port}`] });
+    const originPort = await freePort();
+    const servers = await Servers.start({ allow: [`127.0.0.1:${originPort}`] });
     const pages = await Pages.start();
     const browser = await Chromium.launch();
     const frame = await browser.open(`${servers.operator}/frame.html`);
-    const stage = new Stage({ origin, servers, pages, browser, frame });
+    const stage = new Stage({ originPort, servers, pages, browser, frame });
     await frame.until(`document.querySelector('#switch:not([aria-disabled])') !== null`);
     await frame.click(`document.getElementById('switch')`);
     await stage.shows('waiting');
@@ -103,11 +100,11 @@ export class Stage {
   }
 
   /**
-   * @param {{ origin: Origin, servers: Servers, pages: Pages, browser: Chromium,
+   * @param {{ originPort: number, servers: Servers, pages: Pages, browser: Chromium,
    *   frame: import('./cdp.mjs').Page }} parts
    */
-  constructor({ origin, servers, pages, browser, frame }) {
-    this.origin = origin;
+  constructor({ originPort, servers, pages, browser, frame }) {
+    this.originPort = originPort;
     this.servers = servers;
     this.pages = pages;
     this.browser = browser;
@@ -140,7 +137,7 @@ export class Stage {
   /** The process of the widget's frame: the renderer that works while something is carried. */
   async framePid() {
     const before = new Map(renderers().map((pid) => [pid, cpuSeconds(pid)]));
-    await download({ proxy: this.proxy, origin: this.origin, seconds: 1 });
+    await flow(this, 'down', 1);
     let [frame, most] = [0, -1];
     for (const [pid, then] of before) {
       const spent = cpuSeconds(pid) - then;
@@ -154,6 +151,5 @@ export class Stage {
     await this.client?.stop();
     await this.servers.stop();
     this.pages.stop();
-    this.origin.stop();
   }
 }
