@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -366,6 +368,23 @@ static char **make_environment(char *tmpdir) {
     return env;
 }
 
+/* Whether the browser can have its sandbox, without which it ends at once unless told: never as
+ * root; else in a user namespace, which containers mostly refuse, or by Debian's setuid helper. It
+ * opens the demo's own page alone. */
+static bool has_sandbox(void) {
+    if (geteuid() == 0)
+        return false;
+    if (access("/usr/lib/chromium/chrome-sandbox", X_OK) == 0)
+        return true;
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status == 0;
+}
+
 static int spawn(struct fb_chromium *c, const char *program) {
     char profile[PATH_MAX + 32], errors[PATH_MAX + 16], tmpdir[PATH_MAX + 16];
     snprintf(profile, sizeof profile, "--user-data-dir=%s", c->profile);
@@ -387,8 +406,8 @@ static int spawn(struct fb_chromium *c, const char *program) {
                             "--mute-audio",
                             "--window-size=1280,1000"};
     size_t n = 15;
-    if (geteuid() == 0)
-        args[n++] = "--no-sandbox"; /* it refuses to run as root with one */
+    if (!has_sandbox())
+        args[n++] = "--no-sandbox";
     if (c->config.loopback) {
         args[n++] = "--allow-loopback-in-peer-connection";
         /* Hiding addresses behind .local names takes multicast, which loopback has not. */
