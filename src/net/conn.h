@@ -42,6 +42,7 @@ struct fb_net {
     struct fb_map *addresses;
     struct conn *adopting; /* the conn whose library half is being made */
     size_t connections, max_connections, max_per_address;
+    uint64_t silence_us;
     bool local;
     char *ca_file;
 };
@@ -53,7 +54,9 @@ extern const lws_retry_bo_t fb_net_no_pings;
 /* conn_free: only for a conn that the library was never given; accepts NULL. */
 void conn_free(struct conn *conn);
 struct conn *conn_new(struct fb_net *net, struct fb_server *server, const struct fb_addr *remote);
-/* Asks the library to close it, from wherever. */
+/* Has the library close it after that time, whatever it is doing; from wherever. */
+void conn_timeout(struct conn *conn, int seconds);
+/* Has the library close it from the loop's next turn. */
 void conn_kill(struct conn *conn);
 
 /* server.c */
@@ -86,11 +89,10 @@ void ws_opened(struct fb_ws *ws);
 int ws_received(struct fb_ws *ws, uint8_t *data, size_t len);
 int ws_writable(struct fb_ws *ws);
 void ws_peer_closes(struct fb_ws *ws, const uint8_t *data, size_t len);
-/* Every SWEEP_US: pings the silent, drops the dead. */
+/* Four times a silence: pings the silent, drops the dead. */
 void ws_sweep(struct fb_net *net);
 /* Closes net->leaving; user is the net. */
 void ws_farewell(void *user);
-#define SWEEP_US UINT64_C(5000000)
 
 /* wsclient.c: until the socket is open. */
 struct dial;

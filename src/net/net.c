@@ -10,6 +10,7 @@
 /* With it a message of 16 kB costs half the CPU time that it does with the default of 4 kB. */
 #define READ_BUFFER 65600
 #define HEAD_MAX 4096
+#define SILENCE_US UINT64_C(20000000)
 #define HEAD_TIMEOUT_S 10
 #define KEEPALIVE_S 20
 /* Descriptors kept for everything that is no incoming connection. */
@@ -39,8 +40,14 @@ void conn_free(struct conn *conn) {
     free(conn);
 }
 
+void conn_timeout(struct conn *conn, int seconds) {
+    lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_OK, seconds);
+    /* Outside its own callbacks the library notes a timeout and does not set its timer. */
+    lws_cancel_service(conn->net->context);
+}
+
 void conn_kill(struct conn *conn) {
-    lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    conn_timeout(conn, LWS_TO_KILL_ASYNC);
 }
 
 static void destroyed(struct conn *conn) {
@@ -143,7 +150,7 @@ const lws_retry_bo_t fb_net_no_pings = {0};
 static void sweep(void *user) {
     struct fb_net *net = user;
     ws_sweep(net);
-    fb_timer_set(net->sweep, fb_now_us() + SWEEP_US);
+    fb_timer_set(net->sweep, fb_now_us() + net->silence_us / 4);
 }
 
 /* The library refuses a file it cannot read without saying so. */
@@ -200,6 +207,7 @@ struct fb_net *fb_net_new(const struct fb_net_config *config, char err[static FB
     size_t fds = fb_raise_fd_limit();
     net->loop = config->loop;
     net->local = config->local;
+    net->silence_us = config->silence_us != 0 ? config->silence_us : SILENCE_US;
     net->max_per_address = config->max_per_address;
     net->max_connections = config->max_connections;
     if (net->max_connections == 0 || net->max_connections > fds - SPARE_FDS)
@@ -219,7 +227,7 @@ struct fb_net *fb_net_new(const struct fb_net_config *config, char err[static FB
         fb_net_free(net);
         return NULL;
     }
-    fb_timer_set(net->sweep, fb_now_us() + SWEEP_US);
+    fb_timer_set(net->sweep, fb_now_us() + net->silence_us / 4);
     err[0] = '\0';
     return net;
 }

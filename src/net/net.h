@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "net/resolver.h"
@@ -23,6 +24,7 @@ struct fb_net_config {
     const char *dns;        /* as fb_resolver_new's servers */
     size_t max_connections; /* incoming, in all; 0: what the descriptor limit allows */
     size_t max_per_address; /* incoming, per IPv4 address or IPv6 /64; 0: no limit */
+    uint64_t silence_us;    /* after which a WebSocket is pinged; 0: 20 s */
     bool local;             /* no limit per address for loopback (networks on one machine) */
 };
 

@@ -9,8 +9,6 @@
 #include "base/err.h"
 #include "net/conn.h"
 
-#define PING_AFTER_US UINT64_C(20000000)
-#define DEAD_AFTER_US UINT64_C(30000000)
 #define FLUSH_S 5
 /* Unsent bytes that the kernel may hold for a bulk sender: enough for 50 Mbit/s at 20 ms. */
 #define NOTSENT_LOWAT 131072
@@ -207,10 +205,11 @@ void ws_farewell(void *user) {
 int ws_writable(struct fb_ws *ws) {
     struct lws *wsi = ws->conn->wsi;
     if (ws->ping_due) {
+        /* Not empty: the library tells nobody of a pong without payload. */
         uint8_t ping[LWS_PRE + 1] = {0};
         ws->ping_due = false;
         lws_callback_on_writable(wsi);
-        return lws_write(wsi, ping + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
+        return lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
     }
     bool had = !fb_list_empty(&ws->out);
     if (flush(ws) != 0)
@@ -255,11 +254,11 @@ void ws_sweep(struct fb_net *net) {
         if (ws->paused) {
             /* Its pong could not be read. Who pauses has its own idea of how long. */
             ws->heard_us = now;
-        } else if (ws->asked_us == 0 && now - ws->heard_us >= PING_AFTER_US) {
+        } else if (ws->asked_us == 0 && now - ws->heard_us >= net->silence_us) {
             ws->asked_us = now;
             ws->ping_due = true;
             lws_callback_on_writable(ws->conn->wsi);
-        } else if (ws->asked_us != 0 && now - ws->asked_us >= DEAD_AFTER_US) {
+        } else if (ws->asked_us != 0 && now - ws->asked_us >= net->silence_us * 3 / 2) {
             conn_kill(ws->conn);
         }
     }
@@ -323,7 +322,7 @@ void fb_ws_close(struct fb_ws *ws, int code, const char *reason) {
     ws->reason = reason == NULL ? NULL : printable((const uint8_t *)reason, strnlen(reason, 123));
     ws->code = (uint16_t)code;
     ws->closing = true;
-    lws_set_timeout(ws->conn->wsi, PENDING_TIMEOUT_USER_OK, FLUSH_S);
+    conn_timeout(ws->conn, FLUSH_S);
     lws_callback_on_writable(ws->conn->wsi);
 }
 

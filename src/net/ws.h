@@ -1,7 +1,7 @@
 /*
  * A WebSocket, of either side. Messages are binary and whole: fragments are put together up to a
  * ceiling, beyond it (or for text) the socket is closed with 1009 (1003). Compression is off.
- * Liveness is by ping: a peer that answers none for 30 s beyond 20 s of silence counts as gone.
+ * Liveness is by ping: a peer that answers none for 30 s after 20 s of silence counts as gone.
  *
  * Ownership: the socket is the library's. A user holds the pointer until `closed` is called or it
  * calls fb_ws_close, whichever is first; after either no callback comes and the pointer is dead.

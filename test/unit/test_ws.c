@@ -351,6 +351,20 @@ static void hundred_sockets(void **state) {
     world_free(w);
 }
 
+static void pings(void **state) {
+    struct world *w = world_new(false, "localhost", (struct fb_net_config){.silence_us = 100000});
+    connect_to(w, "ws", "localhost", "/v1/path", &limits, &w->here);
+    assert_true(wait_for(&w->loop, both_open, w, LIMIT_MS));
+    /* Silent for long, alive all the time. */
+    assert_false(wait_for(&w->loop, there_closed, w, 1000));
+    assert_int_equal(w->here.closed, 0);
+    /* One that reads nothing answers no ping; it is paused itself and so does not judge others. */
+    fb_ws_pause(w->here.ws);
+    assert_true(wait_for(&w->loop, there_closed, w, LIMIT_MS));
+    assert_int_equal(w->there.code, 1006);
+    world_free(w);
+}
+
 static void port_in_use_is_named(void **state) {
     struct world *w = world_new(false, "localhost", (struct fb_net_config){0});
     char err[FB_NET_ERR_MAX], port[16];
@@ -410,6 +424,7 @@ int main(void) {
         cmocka_unit_test(limit_per_address),
         cmocka_unit_test(limit_in_all),
         cmocka_unit_test(hundred_sockets),
+        cmocka_unit_test(pings),
         cmocka_unit_test(port_in_use_is_named),
         cmocka_unit_test(close_before_open),
         cmocka_unit_test(certificates_are_checked_at_start),
