@@ -36,7 +36,7 @@ int fb_server_listen(struct fb_server *server, struct fb_addr *addr,
                      char err[static FB_NET_ERR_MAX]);
 bool fb_server_is_tls(const struct fb_server *server);
 
-/* Routes: added before the first listen; everything in them outlives the server. */
+/* Routes: what they point to outlives the server. */
 
 /*
  * One HTTP handler, called with the whole body (at most body_max bytes). It answers with
