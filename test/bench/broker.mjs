@@ -1,6 +1,6 @@
 // @ts-check
 /** A broker of its own with stand-in volunteers: memory for idle ones, and matches a second. */
-import { run, Program } from '../browser/program.mjs';
+import { Program } from '../browser/program.mjs';
 import { built } from './built.mjs';
 import { Busy, cpuSeconds, privateBytes } from './machine.mjs';
 import { Servers } from './stage.mjs';
@@ -28,17 +28,22 @@ async function volunteerBytes() {
   }
 }
 
-/** @param {number} seconds */
+/**
+ * @param {number} seconds
+ * @returns {Promise<{ rate: number, busy: number, cpu: number }>} cpu: the broker's, s a match
+ */
 async function matches(seconds) {
   const servers = await Servers.start({});
+  const load = new Program(`${built}broker_matches`,
+    [servers.dir, String(CLIENTS), String(seconds)]);
   try {
-    const [busy, cpu] = [new Busy(), cpuSeconds(servers.brokerPid)];
-    const { status, stdout, output } = await run(`${built}broker_matches`,
-      [servers.dir, String(CLIENTS), String(seconds)]);
-    if (status !== 0) throw new Error(output);
-    const spent = cpuSeconds(servers.brokerPid) - cpu;
-    return { rate: JSON.parse(stdout).rate, busy: busy.share(), broker: spent };
+    await load.says(/^begin$/m);
+    const [busy, then] = [new Busy(), cpuSeconds(servers.brokerPid)];
+    const [line] = await load.says(/^\{.*\}$/m, seconds * 1000 + 20000);
+    const { matches: made, rate } = JSON.parse(line);
+    return { rate, busy: busy.share(), cpu: (cpuSeconds(servers.brokerPid) - then) / made };
   } finally {
+    await load.stop('SIGKILL');
     await servers.stop();
   }
 }
@@ -50,7 +55,7 @@ async function matches(seconds) {
  */
 export async function measure(_, results, { rounds, seconds, chosen }) {
   /** @type {number[]} */ const bytes = [];
-  /** @type {{ rate: number, busy: number }[]} */ const rates = [];
+  /** @type {Awaited<ReturnType<typeof matches>>[]} */ const rates = [];
   for (let i = 0; i < rounds; i++) {
     if (chosen.has('broker_volunteer_memory')) bytes.push(await volunteerBytes());
     if (chosen.has('broker_matches')) rates.push(await matches(seconds));
@@ -59,5 +64,9 @@ export async function measure(_, results, { rounds, seconds, chosen }) {
     results.add('broker_volunteer_memory', 'bytes', bytes, { volunteers: VOLUNTEERS });
   if (rates.length)
     results.add('broker_matches', '/s', rates.map(({ rate }) => rate),
-      { busy: round(median(rates.map(({ busy }) => busy))), clients: CLIENTS });
+      {
+        busy: round(median(rates.map(({ busy }) => busy))),
+        broker_cpu_ms: round(1000 * median(rates.map(({ cpu }) => cpu))),
+        clients: CLIENTS,
+      });
 }

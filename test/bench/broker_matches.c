@@ -87,6 +87,8 @@ static void on_time(void *user) {
         uv_stop(&run->loop);
         return;
     }
+    puts("begin");
+    fflush(stdout);
     run->counting = true;
     run->matched = 0;
     run->began_us = now;

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Chromium by its own protocol over a pipe, and nothing that is not asked for: playwright subscribes
- * to network events, and then every WebSocket message is copied to the driver as JSON, which took as
- * much CPU time as the relaying that is to be measured.
+ * Chromium by its own protocol over a pipe, and nothing that is not asked for: playwright
+ * subscribes to network events, and then every WebSocket message is copied to the driver as JSON,
+ * which took as much CPU time as the relaying that is to be measured.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -10,21 +10,33 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { freePort } from './stage.mjs';
+import { median, round } from './stats.mjs';
 import { wait } from './traffic.mjs';
 
 export const names = ['cold_start'];
 
 const DEADLINE_MS = 20000;
 
+/** What the client says of itself on the way. */
+const STEPS = {
+  'proxy listens': /SOCKS5 and HTTP proxy at/,
+  'document verified': /asking the broker/,
+  'volunteer found': /volunteer found/,
+  'ICE connected': /ICE connected/,
+  'DTLS done': /DTLS done/,
+  'data channel open': /data channel open/,
+  'egress attached': /egress attached/,
+};
+
 /** What has to go there and back, in its order; each waits for the one before. */
-export const ROUND_TRIPS = [
-  { with: 'broker', what: 'TCP (and TLS 1.3 where it is https: one more)', count: 1 },
-  { with: 'broker', what: 'network document', count: 1 },
-  { with: 'broker', what: 'offer and answer, with the volunteer asked in between', count: 2 },
-  { with: 'volunteer', what: 'ICE check', count: 1 },
-  { with: 'volunteer', what: 'DTLS 1.2 handshake', count: 2 },
-  { with: 'volunteer', what: 'SCTP association', count: 2 },
-  { with: 'egress', what: 'destination, connect, first bytes (the handshake reply waits already)',
+const ROUND_TRIPS = [
+  { to: 'broker', what: 'TCP (and TLS 1.3 where it is https: one more)', count: 1 },
+  { to: 'broker', what: 'network document', count: 1 },
+  { to: 'broker', what: 'offer and answer, with the volunteer asked in between', count: 2 },
+  { to: 'volunteer', what: 'ICE check', count: 1 },
+  { to: 'volunteer', what: 'DTLS 1.2 handshake', count: 2 },
+  { to: 'volunteer', what: 'SCTP association', count: 2 },
+  { to: 'egress', what: 'destination, connect, first bytes (the handshake reply waits already)',
     count: 1 },
 ];
 
@@ -62,16 +74,26 @@ async function firstByte(proxy, origin) {
   socket.destroy();
 }
 
-/** @param {import('./stage.mjs').Stage} stage */
+/**
+ * @param {import('./stage.mjs').Stage} stage
+ * @returns {Promise<Record<string, number>>} ms from the start, by step
+ */
 async function start(stage) {
   const cache = mkdtempSync(join(tmpdir(), 'footbridge-cold-'));
   const port = await freePort();
+  /** @type {Record<string, number>} */ const at = {};
   const began = performance.now();
   const client = stage.servers.startClient(port, '--cache', cache);
+  const steps = Object.entries(STEPS).map(async ([step, line]) => {
+    await client.says(line);
+    at[step] = performance.now() - began;
+  });
   try {
     await listening(port);
     await firstByte(port, stage.originPort);
-    return performance.now() - began;
+    at['first byte'] = performance.now() - began;
+    await Promise.all(steps);
+    return at;
   } finally {
     await client.stop();
     rmSync(cache, { recursive: true, force: true });
@@ -84,7 +106,7 @@ async function start(stage) {
  * @param {{ rounds: number }} options
  */
 export async function measure(stage, results, { rounds }) {
-  /** @type {number[]} */ const runs = [];
+  /** @type {Record<string, number>[]} */ const runs = [];
   const origin = createServer((socket) => socket.on('error', () => {}).end('hello\n'));
   await new Promise((done) => origin.listen(stage.originPort, '127.0.0.1', () => done(undefined)));
   try {
@@ -92,5 +114,12 @@ export async function measure(stage, results, { rounds }) {
   } finally {
     origin.close();
   }
-  results.add('cold_start', 'ms', runs, { round_trips: ROUND_TRIPS });
+  /** @param {string} step */
+  const all = (step) => runs.map((run) => run[step]);
+  const steps = Object.fromEntries([...Object.keys(STEPS), 'first byte'].map((step) =>
+    [step, round(median(all(step)))]));
+  results.add('cold_start', 'ms', all('first byte'), { steps, round_trips: ROUND_TRIPS });
+  for (const [step, ms] of Object.entries(steps)) console.log(`  ${step.padEnd(24)} ${ms} ms`);
+  for (const { count, to, what } of ROUND_TRIPS)
+    console.log(`  ${count} round trip${count > 1 ? 's' : ' '} to the ${to}: ${what}`);
 }

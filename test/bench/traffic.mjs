@@ -4,7 +4,7 @@ import { Program } from '../browser/program.mjs';
 import { built } from './built.mjs';
 
 /** @typedef {{ bytes: number, offered: number, seconds: number, mbits: number }} Counted */
-/** @typedef {{ begin: () => void, end: () => void }} Around called at both ends of what is counted */
+/** @typedef {{ begin: () => void, end: () => void }} Around both ends of what is counted */
 
 /** @param {number} ms */
 export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
