@@ -36,6 +36,9 @@
 #define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)
 #define FB_PACKET_MIN 1100                  /* the smallest packet that a peer may ask for, bytes */
+/* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
+ * its own; more would be there to make this side work. */
+#define FB_PACKET_FRAMES_MAX 128
 #define FB_PATH_RESERVE ((size_t)32 * 1024) /* of the window, for control */
 #define FB_RETRY (50 * FB_MS)               /* after a failed allocation */
 

@@ -280,8 +280,10 @@ static int on_packet(struct fb_session *s, struct fb_path *p, uint64_t number,
     struct fb_frame frame;
     bool asks = false; /* for an acknowledgement */
     verdict v = note_received(p, number, now) == 0 ? FB_CLOSE_NONE : FB_CLOSE_INTERNAL;
-    while (rd.len > 0 && v == FB_CLOSE_NONE && !s->closed) {
-        v = fb_frame_read(&rd, &frame) == 0 ? on_frame(s, &frame, now) : FB_CLOSE_FRAME;
+    for (unsigned count = 1; rd.len > 0 && v == FB_CLOSE_NONE && !s->closed; count++) {
+        v = count > FB_PACKET_FRAMES_MAX      ? FB_CLOSE_PROTOCOL
+            : fb_frame_read(&rd, &frame) != 0 ? FB_CLOSE_FRAME
+                                              : on_frame(s, &frame, now);
         asks |= frame.type != FB_FRAME_ACK && frame.type != FB_FRAME_PADDING &&
                 frame.type != FB_FRAME_CLOSE;
     }

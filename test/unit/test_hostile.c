@@ -139,6 +139,20 @@ static void unknown_frame(void **state) {
     assert_closed(1, FB_CLOSE_FRAME);
 }
 
+/* One packet can hold thousands of frames that each cost a walk over what is in flight, over all
+ * streams, or a new token. */
+static void more_frames_than_a_packet_may_hold(void **state) {
+    uint8_t frames[2 * FB_PACKET_FRAMES_MAX + 2];
+    struct fb_wr wr = fb_wr_make(frames, sizeof frames);
+    for (int i = 0; i < FB_PACKET_FRAMES_MAX; i++)
+        fb_frame_write(&wr, &(struct fb_frame){.type = FB_FRAME_MAX_DATA, .value = 1});
+    inject(0, frames, wr.len);
+    assert_false(pr.closed[1]);
+    fb_frame_write(&wr, &(struct fb_frame){.type = FB_FRAME_MAX_DATA, .value = 1});
+    inject(0, frames, wr.len);
+    assert_closed(1, FB_CLOSE_PROTOCOL);
+}
+
 /* Not against the rules, but no reason to work or to grow. */
 static void floods(void **state) {
     uint64_t live = tm.live;
@@ -202,6 +216,7 @@ int main(void) {
         CASE(limits_and_tokens_from_a_client),
         CASE(more_tokens_than_asked_for),
         CASE(unknown_frame),
+        CASE(more_frames_than_a_packet_may_hold),
         CASE(floods),
         CASE(abandoned_tokens_do_not_grow),
         CASE(unread_messages_are_bounded),
