@@ -8,6 +8,7 @@
  *     traffic PROXY ORIGIN SECONDS down|up [BITS]
  */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 
 #define CHUNK ((size_t)256 * 1024)
 #define PACED_CHUNK ((size_t)16 * 1024)
-#define PACE_US 10000
+#define PACE_MS 10
 #define SECOND_NS 1000000000.0
 
 static struct {
@@ -54,7 +55,7 @@ static void flood(int fd) {
     while ((n = send(fd, zeros, run.chunk, MSG_NOSIGNAL)) > 0) {
         run.sent += (uint64_t)n;
         while (is_early(began))
-            usleep(PACE_US);
+            poll(NULL, 0, PACE_MS);
     }
 }
 
