@@ -35,7 +35,7 @@
 #define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
 #define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)
-#define FB_PACKET_MIN 1100                  /* the smallest packet that a peer may ask for, bytes */
+#define FB_PACKET_MIN 1100 /* the smallest packet that a peer may ask for, bytes */
 /* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
  * its own; more would be there to make this side work. */
 #define FB_PACKET_FRAMES_MAX 128
