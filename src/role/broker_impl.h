@@ -103,6 +103,7 @@ struct volunteer {
     struct fb_ws *ws;
     uint64_t id; /* the matcher's; 0: no hello yet */
     uint64_t born_us;
+    uint64_t talked_until_us; /* what its messages have used up of what it may say */
     uint8_t country[FB_COUNTRY_LEN], prefix[FB_ADDR_PREFIX_LEN];
 };
 

@@ -6,6 +6,11 @@
 #include "role/broker_impl.h"
 
 #define SEND_MAX 65536
+/* Each offer is good for its ANSWER, DONE and READY and one more; beside those a volunteer has little
+ * to say, and a READY makes the broker look through all who wait: a message a second, some at once. */
+#define TALK_US UINT64_C(1000000)
+#define TALK_BURST 1024
+#define TALK_PER_OFFER 4
 
 /* Takes it out of everything but the socket. */
 static void volunteer_free(struct volunteer *volunteer) {
@@ -21,9 +26,20 @@ void broker_volunteer_close(struct volunteer *volunteer, int code, const char *r
     volunteer_free(volunteer);
 }
 
+/* False: it says too much. */
+static bool may_talk(struct volunteer *volunteer) {
+    uint64_t now = fb_now_us();
+    if (volunteer->talked_until_us < now)
+        volunteer->talked_until_us = now;
+    volunteer->talked_until_us += TALK_US;
+    return volunteer->talked_until_us - now <= TALK_BURST * TALK_US;
+}
+
 bool broker_tell(struct volunteer *volunteer, const struct fb_vol_msg *msg) {
     uint8_t bytes[FB_VOL_MAX];
     int len = fb_vol_encode(msg, bytes, sizeof bytes);
+    if (msg->type == FB_VOL_OFFER && volunteer->talked_until_us > TALK_PER_OFFER * TALK_US)
+        volunteer->talked_until_us -= TALK_PER_OFFER * TALK_US;
     if (len > 0 && fb_ws_send(volunteer->ws, bytes, (size_t)len) == 0)
         return true;
     broker_volunteer_close(volunteer, FB_WS_TRY_LATER, "too slow");
@@ -80,7 +96,7 @@ static void on_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t
     int err = fb_vol_decode(&msg, data, len);
     if (err == FB_ERR_VERSION)
         broker_volunteer_close(volunteer, 4001, "this version is not spoken here");
-    else if (err != 0 || !take(volunteer, &msg))
+    else if (err != 0 || !may_talk(volunteer) || !take(volunteer, &msg))
         broker_volunteer_close(volunteer, 4002, "not allowed by the protocol");
     broker_pump(broker);
 }

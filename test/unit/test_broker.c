@@ -500,6 +500,18 @@ static void volunteers_that_break_rules(void **state) {
     world_free(w);
 }
 
+/* A few bytes from a volunteer make the broker look through everybody who waits. */
+static void volunteer_that_floods(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_join(w, &w->vol, 0);
+    const uint8_t ready[] = {FB_VOL_READY, 0, 1};
+    for (int i = 0; i < 2000; i++)
+        assert_int_equal(fb_ws_send(w->vol.ws, ready, sizeof ready), 0);
+    assert_true(wait_for(&w->loop, vol_is_closed, &w->vol, LIMIT_MS));
+    assert_int_equal(w->vol.code, 4002);
+    world_free(w);
+}
+
 static void fetched_page(void *user, const struct fb_fetched *result) {
     struct world *w = user;
     w->body_done = true;
@@ -783,6 +795,7 @@ int main(void) {
         cmocka_unit_test(bad_offers),
         cmocka_unit_test(egress_must_be_there),
         cmocka_unit_test(volunteers_that_break_rules),
+        cmocka_unit_test(volunteer_that_floods),
         cmocka_unit_test(pages),
         cmocka_unit_test(egress_over_a_link),
         cmocka_unit_test(egresses_that_prove_nothing),
