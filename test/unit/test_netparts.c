@@ -285,6 +285,27 @@ static void countries_from_files(void **state) {
     rmdir(dir);
 }
 
+/* Debian's own tables, where this machine has them: well-known servers of long standing. */
+static void countries_of_debian(void **state) {
+    const char *tools = getenv("FB_TOOLS");
+    char dir[512];
+    snprintf(dir, sizeof dir, "%s%s", tools == NULL ? "" : tools, FB_GEOIP_DIR);
+    struct fb_geoip *geoip = fb_geoip_new();
+    int err = fb_geoip_load(geoip, dir);
+    if (err == FB_ERR_NOT_FOUND) {
+        fb_geoip_free(geoip);
+        skip();
+    }
+    assert_int_equal(err, 0);
+    check_country(geoip, "8.8.8.8", "US");
+    check_country(geoip, "193.0.6.139", "NL");
+    check_country(geoip, "2001:4860:4860::8888", "US");
+    check_country(geoip, "2001:67c:2e8:22::c100:68b", "NL");
+    check_country(geoip, "127.0.0.1", "");
+    check_country(geoip, "::1", "");
+    fb_geoip_free(geoip);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers),
@@ -294,6 +315,7 @@ int main(void) {
         cmocka_unit_test(stun_over_udp),
         cmocka_unit_test(countries),
         cmocka_unit_test(countries_from_files),
+        cmocka_unit_test(countries_of_debian),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
