@@ -6,8 +6,9 @@
 #include "role/broker_impl.h"
 
 #define SEND_MAX 65536
-/* Each offer is good for its ANSWER, DONE and READY and one more; beside those a volunteer has little
- * to say, and a READY makes the broker look through all who wait: a message a second, some at once. */
+/* Each offer is good for its ANSWER, DONE and READY and one more; beside those a volunteer has
+ * little to say, and a READY makes the broker look through all who wait: a message a second, some
+ * at once. */
 #define TALK_US UINT64_C(1000000)
 #define TALK_BURST 1024
 #define TALK_PER_OFFER 4
