@@ -90,6 +90,7 @@ static void on_exit_status(uv_process_t *process, int64_t status, int signum) {
     struct fb_chromium *c = FB_CONTAINER(process, struct fb_chromium, process);
     char why[FB_CHROMIUM_ERR_MAX], words[FB_CHROMIUM_ERR_MAX - 64];
     c->running = false;
+    uv_kill(-process->pid, SIGKILL); /* the rest of its group, where it did not end by itself */
     if (c->freed)
         return;
     last_words(c, words, sizeof words);
@@ -102,6 +103,15 @@ static void on_close_timeout(uv_timer_t *timer) {
     struct fb_chromium *c = FB_CONTAINER(timer, struct fb_chromium, timer);
     if (c->running)
         uv_kill(-c->process.pid, SIGKILL); /* its group: it was started as the leader of one */
+}
+
+/* What was just killed may still write a last file: again until nothing is left. */
+static void remove_profile(const struct fb_chromium *c) {
+    for (int tries = 0; tries < 100 && access(c->profile, F_OK) == 0; tries++) {
+        if (tries > 0)
+            uv_sleep(20);
+        nftw(c->profile, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
 }
 
 void fb_chromium_free(struct fb_chromium *c) {
@@ -118,7 +128,7 @@ void fb_chromium_free(struct fb_chromium *c) {
     close_all(c);
     while (c->open_handles > 0)
         uv_run(c->config.loop, UV_RUN_ONCE);
-    nftw(c->profile, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    remove_profile(c);
     free(c->url);
     free(c);
 }
