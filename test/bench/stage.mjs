@@ -13,7 +13,7 @@ import { Pages } from './baseline.mjs';
 import { footbridge } from './built.mjs';
 import { Chromium } from './cdp.mjs';
 import { cpuSeconds, renderers } from './machine.mjs';
-import { flow } from './traffic.mjs';
+import { flow, wait } from './traffic.mjs';
 
 /** @returns {Promise<number>} a port that nobody uses now */
 export function freePort() {
@@ -136,11 +136,12 @@ export class Stage {
 
   /** The process of the widget's frame: the renderer that works while something is carried. */
   async framePid() {
+    await wait(1000); // pages that were closed last have ended
     const before = new Map(renderers().map((pid) => [pid, cpuSeconds(pid)]));
     await flow(this, 'down', 1);
     let [frame, most] = [0, -1];
-    for (const [pid, then] of before) {
-      const spent = cpuSeconds(pid) - then;
+    for (const pid of renderers()) { // some of those before may have ended
+      const spent = cpuSeconds(pid) - (before.get(pid) ?? 0);
       if (spent > most) [frame, most] = [pid, spent];
     }
     return frame;
