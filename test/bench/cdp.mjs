@@ -83,11 +83,11 @@ export class Chromium {
   }
 
   async close() {
-    this.child.kill();
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 5000);
+    await this.call('Browser.close').catch(() => this.child.kill());
     await this.ended;
     clearTimeout(timer);
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -123,7 +123,7 @@ export class Stage {
     if (this.client) return;
     this.proxy = await freePort();
     this.client = this.servers.startClient(this.proxy, '--cache', join(this.servers.dir, 'cache'));
-    await this.shows('carrying');
+    await this.client.says(/^client: ready/m, 30000);
   }
 
   get clientPid() {
