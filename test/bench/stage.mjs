@@ -148,9 +148,9 @@ export class Stage {
   }
 
   async stop() {
-    await this.browser.close();
     await this.client?.stop();
     await this.servers.stop();
     this.pages.stop();
+    await this.browser.close();
   }
 }
