@@ -332,7 +332,7 @@ int fb_client_new(struct fb_client **out, const struct fb_client_config *config,
     fb_list_init(&client->paths);
     fb_list_init(&client->conns);
     fb_list_init(&client->waiting);
-    fb_list_init(&client->ends);
+    fb_pipe_ends_init(&client->ends, FB_CLIENT_ENDS_MAX);
     int code = build(client, err);
     if (code != 0) {
         fb_client_free(client);

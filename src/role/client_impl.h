@@ -22,6 +22,8 @@
 #include "rtc/peer.h"
 
 #define FB_CLIENT_SCRATCH 65536
+/* Sockets of apps with last bytes to go: an app that stops reading is rare, and its own doing. */
+#define FB_CLIENT_ENDS_MAX 256
 #define FB_CLIENT_SECOND_US UINT64_C(1000000)
 /* With connections open, a session pings a path after 3 s of silence. One that still says nothing
  * is quiet: another is sought beside it, long before ICE or the session give it up. */
@@ -94,7 +96,8 @@ struct fb_client {
 
     uv_tcp_t *listener;
     struct fb_addr listen;
-    struct fb_list conns, waiting, ends;
+    struct fb_list conns, waiting;
+    struct fb_pipe_ends ends;
     size_t streams;        /* of connections */
     uint64_t busy_us;      /* since when there has been one */
     struct fb_timer *tick; /* once a second while there are connections */

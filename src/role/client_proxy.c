@@ -30,7 +30,7 @@ static void close_tcp(uv_tcp_t *tcp, bool abort) {
 /* ---- the end of a connection ---- */
 
 static void arm_tick(struct fb_client *client) {
-    if (client->ticking || (fb_list_empty(&client->conns) && fb_list_empty(&client->ends)))
+    if (client->ticking || (fb_list_empty(&client->conns) && client->ends.count == 0))
         return;
     client->ticking = true;
     fb_timer_set(client->tick, fb_now_us() + FB_CLIENT_SECOND_US);
