@@ -38,7 +38,12 @@ static void progress(void *user, enum fb_client_stage stage, const char *text) {
         uv_stop(&run->member.loop);
         return;
     }
-    run->joined |= stage > FB_CLIENT_JOINING;
+    if (!run->joined && stage > FB_CLIENT_JOINING) {
+        char at[FB_ADDR_STR_MAX];
+        run->joined = true;
+        fb_log(&run->log, FB_LOG_INFO, "SOCKS5 and HTTP proxy at %s; Ctrl-C stops",
+               fb_addr_format_port(fb_client_proxy(run->client), at));
+    }
     fb_log(&run->log, FB_LOG_INFO, "%s", text);
 }
 
@@ -59,13 +64,11 @@ static int carry(struct run *run, const struct fb_addr *listen, size_t paths) {
         .handler = &handler,
         .user = run,
     };
-    char err[FB_NET_ERR_MAX], at[FB_ADDR_STR_MAX];
+    char err[FB_NET_ERR_MAX];
     if (fb_client_new(&run->client, &config, err) != 0) {
         fb_log(&run->log, FB_LOG_ERROR, "%s", err);
         return 1;
     }
-    fb_log(&run->log, FB_LOG_INFO, "SOCKS5 and HTTP proxy at %s; Ctrl-C stops",
-           fb_addr_format_port(fb_client_proxy(run->client), at));
     uv_run(&run->member.loop, UV_RUN_DEFAULT);
     return run->status;
 }

@@ -15,6 +15,7 @@ struct run {
     struct fb_timer *timer;
     const struct fb_log *log;
     uint64_t bytes; /* said last */
+    bool joined;
     int status;
 };
 
@@ -51,6 +52,14 @@ static void no_network(void *user, const char *why) {
     uv_stop(&run->member.loop);
 }
 
+/* Only now: a start that fails says one line. */
+static void changed(void *user, const struct fb_slot_view *view) {
+    struct run *run = user;
+    if (!run->joined)
+        fb_log(run->log, FB_LOG_INFO, "this machine is of the network; Ctrl-C stops");
+    run->joined = true;
+}
+
 static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
     const struct fb_member *member = &run->member;
     struct fb_volunteer_config config = {
@@ -63,6 +72,7 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
         .cache_file = member->cache_file[0] != '\0' ? member->cache_file : NULL,
         .software_version = member->software_version,
         .capacity = capacity,
+        .changed = changed,
         .failed = no_network,
         .user = run,
     };
@@ -74,7 +84,6 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
         return 1;
     }
     fb_timer_set(run->timer, fb_now_us() + STATUS_US);
-    fb_log(log, FB_LOG_INFO, "asking for the network's document; Ctrl-C stops");
     uv_run(&run->member.loop, UV_RUN_DEFAULT);
     if (run->status == 0)
         say_status(run, "stopped");
