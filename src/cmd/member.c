@@ -12,6 +12,8 @@
 #include "crypto/openssl.h"
 #include "net/ownaddr.h"
 
+#define PATIENCE_US UINT64_C(2000000)
+
 static void on_signal(void *user, int signum) {
     struct fb_member *member = user;
     if (member->stopping)
@@ -117,6 +119,28 @@ int fb_member_start(struct fb_member *member, const char *role,
     return 0;
 }
 
+static void on_patience(void *user) {
+    struct fb_member *member = user;
+    fb_log(member->log, FB_LOG_INFO, "asking for the network's document; no answer yet");
+}
+
+int fb_member_asks(struct fb_member *member, const struct fb_log *log) {
+    member->log = log;
+    member->patience = fb_timer_new(&member->loop, on_patience, member);
+    if (member->patience == NULL)
+        return FB_ERR_NOMEM;
+    fb_timer_set(member->patience, fb_now_us() + PATIENCE_US);
+    return 0;
+}
+
+bool fb_member_joined(struct fb_member *member) {
+    bool first = !member->joined;
+    member->joined = true;
+    fb_timer_free(member->patience);
+    member->patience = NULL;
+    return first;
+}
+
 static void on_rtc_gone(void *user) {
     struct fb_member *member = user;
     member->rtc = NULL;
@@ -137,6 +161,7 @@ void fb_member_end(struct fb_member *member) {
     member->stopping = true;
     if (member->rtc != NULL)
         fb_member_stop(member);
+    fb_timer_free(member->patience);
     fb_signals_free(member->signals);
     fb_fetcher_free(member->fetcher);
     fb_net_free(member->net);

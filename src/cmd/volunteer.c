@@ -15,7 +15,6 @@ struct run {
     struct fb_timer *timer;
     const struct fb_log *log;
     uint64_t bytes; /* said last */
-    bool joined;
     int status;
 };
 
@@ -55,13 +54,12 @@ static void no_network(void *user, const char *why) {
 /* Only now: a start that fails says one line. */
 static void changed(void *user, const struct fb_slot_view *view) {
     struct run *run = user;
-    if (!run->joined)
+    if (fb_member_joined(&run->member))
         fb_log(run->log, FB_LOG_INFO, "this machine is of the network; Ctrl-C stops");
-    run->joined = true;
 }
 
 static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
-    const struct fb_member *member = &run->member;
+    struct fb_member *member = &run->member;
     struct fb_volunteer_config config = {
         .net = member->net,
         .fetcher = member->fetcher,
@@ -79,7 +77,7 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
     run->log = log;
     run->timer = fb_timer_new(&run->member.loop, on_timer, run);
     run->volunteer = fb_volunteer_new(&config);
-    if (run->volunteer == NULL || run->timer == NULL) {
+    if (run->volunteer == NULL || run->timer == NULL || fb_member_asks(member, log) != 0) {
         fb_log(log, FB_LOG_ERROR, "out of memory");
         return 1;
     }

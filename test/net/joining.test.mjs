@@ -113,6 +113,18 @@ for (const role of ['client', 'volunteer']) {
       await refused(/cannot be joined: connection refused/, link);
     });
 
+    test('a broker that takes its time: the wait is told', async () => {
+      const silent = createServer();
+      servers.push(silent);
+      const link = linkOf(await network(`${role}-slow`, `http://127.0.0.1:${await listen(silent)}`));
+      const program = new Program(footbridge, [role, '--join', link, '--cache', dir, ...listening]);
+      try {
+        await program.says(/asking for the network's document; no answer yet/);
+      } finally {
+        await program.stop();
+      }
+    });
+
     test('a certificate that another name has, or nobody trusts; no file of certificates',
       async () => {
         const keys = await network(`${role}-tls`, `https://localhost:${port}`);
