@@ -37,7 +37,6 @@
 #define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
 #define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)
-#define FB_PACKET_MIN 1100 /* the smallest packet that a peer may ask for, bytes */
 /* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
  * its own; more would be there to make this side work. */
 #define FB_PACKET_FRAMES_MAX 128
@@ -169,6 +168,8 @@ struct fb_sent_sink fb_path_sink(struct fb_session *s);
 bool fb_path_usable(const struct fb_path *p);
 /* Either end wants it left idle. */
 bool fb_path_spare(const struct fb_path *p);
+/* A size that somebody wants, within what packets may have. */
+size_t fb_path_packet(uint64_t bytes);
 void fb_path_suspect(struct fb_path *p, bool suspect);
 
 /* session_sched.c */

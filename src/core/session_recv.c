@@ -178,9 +178,7 @@ static void on_path_status(struct fb_session *s, const struct fb_frame *f, uint6
     if (suspect && !p->peer_suspect && p->received.n > 0)
         p->ack_due = now; /* the last of them may have been lost: once more, elsewhere */
     p->peer_suspect = suspect;
-    p->max_packet = f->value < FB_PACKET_MIN    ? FB_PACKET_MIN
-                    : f->value > FB_MESSAGE_MAX ? FB_MESSAGE_MAX
-                                                : (size_t)f->value;
+    p->max_packet = fb_path_packet(f->value);
 }
 
 static struct fb_blob *keep(struct fb_session *s, const struct fb_frame *f) {

@@ -49,8 +49,8 @@ static uint64_t arrival(const struct fb_path *p, bool paced, uint64_t now) {
     uint64_t wait = 0, rtt = w->min_rtt > 0 ? w->min_rtt : UNKNOWN_RTT;
     if (paced && ahead > window)
         wait = time_for(ahead - window, p);
-    if (paced && fb_window_pace(w) > now + wait)
-        wait = fb_window_pace(w) - now;
+    if (paced && fb_window_pace(w, now) > now + wait)
+        wait = fb_window_pace(w, now) - now;
     uint64_t under_way = time_for(ahead, p);
     uint64_t queue = under_way > rtt ? under_way - rtt : 0;
     uint64_t seen = p->sent.smoothed_rtt > rtt ? p->sent.smoothed_rtt - rtt : 0;
@@ -75,7 +75,7 @@ struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
 }
 
 static bool ready(const struct fb_path *p, uint64_t now) {
-    return fb_path_room(p, 0) && fb_window_pace(&p->sent.window) <= now;
+    return fb_path_room(p, 0) && fb_window_pace(&p->sent.window, now) <= now;
 }
 
 /* Is there so much to send? */
@@ -123,8 +123,8 @@ struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now) {
                 open_at = at;
                 open = p;
             }
-        } else if (fb_path_room(p, 0) && fb_window_pace(&p->sent.window) < pace) {
-            pace = fb_window_pace(&p->sent.window);
+        } else if (fb_path_room(p, 0) && fb_window_pace(&p->sent.window, now) < pace) {
+            pace = fb_window_pace(&p->sent.window, now);
         }
     }
     if (open != NULL && (open == best || worth_it(s, open, rank, now)))

@@ -292,10 +292,12 @@ static size_t finish(struct draft *d, uint8_t *buf, uint64_t now) {
 
 static struct draft start(struct fb_session *s, struct fb_path *p, uint8_t *buf) {
     size_t size = fb_window_packet(&p->sent.window);
+    size = size < p->max_packet ? size : p->max_packet;
+    size = size < p->want_packet ? size : p->want_packet;
     return (struct draft){
         .s = s,
         .p = p,
-        .target = (size < p->max_packet ? size : p->max_packet) - FB_PACKET_OVERHEAD,
+        .target = size - FB_PACKET_OVERHEAD,
         .wr = fb_wr_make(buf + FB_PACKET_HEADER, FB_MESSAGE_MAX - FB_PACKET_OVERHEAD)};
 }
 
