@@ -27,6 +27,7 @@
 #define FB_POSTS_MAX 8
 #define FB_QUEUE_MAX 32 /* datagrams, and posts received and not yet taken */
 #define FB_ABANDONS_MAX 32
+#define FB_ECHOES_MAX 8
 #define FB_PATH_ACK_RANGES 32
 #define FB_PATH_QUEUE_MAX ((size_t)256 * 1024)
 #define FB_ACK_EVERY 4 /* packets that ask for it */
@@ -58,6 +59,7 @@ struct fb_path {
     size_t queued;                  /* fb_session_path_queued() */
     size_t max_packet, want_packet; /* largest wanted by the peer, by this end */
     uint64_t status_out, status_in; /* sequence numbers of PATH_STATUS; in: next acceptable */
+    uint64_t suspect_since;         /* packets below this number prove nothing any more */
     bool standby, peer_standby;     /* a spare in the eyes of this end, of the peer */
     bool suspect, peer_suspect, send_ping, send_status, send_close;
     struct fb_meter sent_meter, received_meter;
@@ -93,6 +95,12 @@ struct fb_abandon {
     bool used, queue;
 };
 
+/* The first bytes of a stream, to be sent once more on another path than this. */
+struct fb_echo {
+    struct fb_sent_frame frame;
+    uint32_t path;
+};
+
 struct fb_session {
     struct fb_session_config config;
     const struct fb_mem *mem;
@@ -116,6 +124,8 @@ struct fb_session {
     struct fb_list event_streams;
     struct fb_list control_streams;             /* with limits and resets to send */
     struct fb_list fresh_streams, bulk_streams; /* with data to send: see session_sched.c */
+    struct fb_echo echoes[FB_ECHOES_MAX];
+    size_t echo_count;
     struct fb_ranges seen; /* egress: ids of streams ever opened; client: of tokens ever given */
     uint64_t next_stream;  /* client */
     uint64_t streams_limit, streams_gone;
@@ -179,6 +189,8 @@ bool fb_path_serves(const struct fb_session *s, const struct fb_path *p);
 bool fb_path_room(const struct fb_path *p, size_t reserve);
 /* The path on which a packet that may use reserve arrives first: it is not paced. NULL: none. */
 struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve);
+/* The path beside `than` on which first bytes of a stream may go again. NULL: none has room. */
+struct fb_path *fb_sched_other(const struct fb_session *s, uint32_t than, size_t reserve);
 /* The path for bulk data now. NULL: it waits, for time when s->pace_at says so. */
 struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now);
 /* All that could be sent has been: paths with room left are not filled. */

@@ -222,6 +222,7 @@ size_t fb_path_packet(uint64_t bytes) {
 void fb_path_suspect(struct fb_path *p, bool suspect) {
     p->send_status |= p->suspect != suspect;
     p->suspect = suspect;
+    p->suspect_since = p->packets.next;
 }
 
 static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
@@ -238,7 +239,9 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
     unsigned lost;
     if (fb_sent_tick(&p->sent, now, &sink, &lost) == FB_SENT_PROBE) {
         p->send_ping = true;
-        if (other_open(s, p)) {
+        /* Where packets still arrive, acknowledgements may stand in a queue with them. */ bool
+            heard = now - p->heard < fb_sent_threshold(&p->sent) / 4;
+        if (other_open(s, p) && (!heard || p->sent.probes >= 2)) {
             fb_path_suspect(p, true);
             fb_sent_lose_all(&p->sent, now, &sink);
         }

@@ -231,7 +231,7 @@ static verdict on_ack(struct fb_session *s, const struct fb_frame *f, uint64_t n
         return FB_CLOSE_PROTOCOL;
     s->stats.spurious_packets += spurious;
     fb_meter_add(&p->sent_meter, p->sent.window.delivered - delivered, now);
-    if (progress + spurious > 0)
+    if (p->suspect && p->sent.acked > p->suspect_since)
         fb_path_suspect(p, false);
     return FB_CLOSE_NONE;
 }

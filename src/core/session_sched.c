@@ -57,13 +57,14 @@ static uint64_t arrival(const struct fb_path *p, bool paced, uint64_t now) {
     return wait + rtt / 2 + (queue > seen ? queue : seen);
 }
 
-struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
+static struct fb_path *soonest_with_room(const struct fb_session *s, const struct fb_path *but,
+                                         size_t reserve) {
     struct fb_path *best = NULL;
     enum rank rank = highest_rank(s);
     uint64_t soonest = UINT64_MAX;
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (rank == RANK_NONE || rank_of(p) != rank || !fb_path_room(p, reserve))
+        if (rank == RANK_NONE || p == but || rank_of(p) != rank || !fb_path_room(p, reserve))
             continue;
         uint64_t at = arrival(p, false, 0);
         if (at < soonest) {
@@ -74,6 +75,15 @@ struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
     return best;
 }
 
+struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
+    return soonest_with_room(s, NULL, reserve);
+}
+
+struct fb_path *fb_sched_other(const struct fb_session *s, uint32_t than, size_t reserve) {
+    const struct fb_path *p = fb_path_find(s, than);
+    return p != NULL && rank_of(p) == RANK_ACTIVE ? soonest_with_room(s, p, reserve) : NULL;
+}
+
 static bool ready(const struct fb_path *p, uint64_t now) {
     return fb_path_room(p, 0) && fb_window_pace(&p->sent.window, now) <= now;
 }
@@ -82,7 +92,11 @@ static bool ready(const struct fb_path *p, uint64_t now) {
 static bool backlog(const struct fb_session *s, const struct fb_list *streams, uint64_t *bytes) {
     FB_LIST_EACH (it, streams) {
         const struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
-        uint64_t n = fb_stream_backlog(st, s->out_limit - s->out_total);
+        uint64_t credit = s->out_limit - s->out_total, n = fb_stream_backlog(st, credit);
+        /* What the owner could not write yet is there too, where the peer's limits allow it. */
+        uint64_t more = st->wants_room && st->out_limit > st->written ? st->out_limit - st->written
+                                                                      : 0;
+        n += more < credit ? more : credit;
         if (n >= *bytes)
             return true;
         *bytes -= n;
