@@ -48,6 +48,8 @@ static void over(struct transfer *t) {
     totals->lost += t->lost && !t->probe;
     totals->reset += !t->lost && t->was_reset && !t->probe;
     totals->finished += !t->lost && !t->was_reset;
+    if (!t->probe)
+        totals->end = client->net->world.now;
     check_progress(client);
     world_trace(&client->net->world, "client %u: transfer %u is over%s", client->index, t->serial,
                 t->lost        ? ", lost with its session"

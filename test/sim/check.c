@@ -43,9 +43,9 @@ void check_session_end(struct client *client, const struct fb_event *event) {
                    event->remote ? "its peer" : "itself", fb_close_text(event->code));
 }
 
-void check_attached(struct egress *egress, const uint8_t *first) {
-    if (fb_map_put(egress->attached, first + 2, egress) != 0)
-        world_fail(&egress->net->world, "tokens: egress %u: one has attached a second path",
+void check_single_use(struct egress *egress, const char *what, const uint8_t id[16]) {
+    if (fb_map_put(egress->used, id, egress) != 0)
+        world_fail(&egress->net->world, "%ss: egress %u: one was good a second time", what,
                    egress->index);
 }
 

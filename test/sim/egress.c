@@ -117,6 +117,8 @@ static void attach(struct path *path, const uint8_t *msg, size_t len) {
                               egress->process_id, first, FB_FIRST_LEN, now_s, &fields);
     if (err == 0)
         err = fb_replay_use(egress->replay, &fields, now_s);
+    if (err == 0)
+        check_single_use(egress, "ticket", fields.id);
     if (err != 0) {
         deny(path, fb_ticket_strerror(err));
         return;
@@ -126,7 +128,7 @@ static void attach(struct path *path, const uint8_t *msg, size_t len) {
         err = fb_session_attach(egress->tokens, first, world->now, &s, &path->egress_id);
         if (err == 0) {
             es = fb_session_user(s);
-            check_attached(egress, first);
+            check_single_use(egress, "token", first + 2);
         }
     } else {
         es = begin_session(path, first);
@@ -337,8 +339,8 @@ void egress_start(struct egress *egress) {
                                                             : egress->rng.rng;
     egress->tokens = fb_tokens_new(&egress->mem.mem, &egress->token_rng, 100000);
     egress->replay = fb_replay_new(&egress->mem.mem, &egress->rng.rng, 100000);
-    egress->attached = fb_map_new(&net->mem.mem, &net->rng.rng, FB_TOKEN_LEN);
-    if (egress->tokens == NULL || egress->replay == NULL || egress->attached == NULL)
+    egress->used = fb_map_new(&net->mem.mem, &net->rng.rng, FB_TOKEN_LEN);
+    if (egress->tokens == NULL || egress->replay == NULL || egress->used == NULL)
         world_fail(&net->world, "egress %u: cannot start", egress->index);
 }
 
@@ -351,10 +353,10 @@ void egress_stop(struct egress *egress) {
     size_t left = fb_tokens_count(egress->tokens);
     fb_tokens_free(egress->tokens);
     fb_replay_free(egress->replay);
-    fb_map_free(egress->attached);
+    fb_map_free(egress->used);
     egress->tokens = NULL;
     egress->replay = NULL;
-    egress->attached = NULL;
+    egress->used = NULL;
     if (left > 0)
         world_fail(&net->world, "tokens: egress %u: %zu are left of ended sessions", egress->index,
                    left);

@@ -1,8 +1,8 @@
 /*
  * sim: whole networks in virtual time (doc/testing.md).
  *
- *   sim [--large] [--jobs N] [--plot DIR] --seeds A-B   runs each seed, prints a table
- *   sim [--large] --seed N [--trace] [--plot DIR]       one, in this process
+ *   sim [--large] [--jobs N] [--out DIR] --seeds A-B   runs each seed, prints a table
+ *   sim [--large] --seed N [--trace] [--out DIR]       one, in this process
  *   sim --self-test                                     each invariant must catch what breaks it
  *
  * Exit status 1 when an invariant did not hold; the seed and the command that repeats it are
@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "sim/net.h"
+#include "sim/model.h"
+#include "sim/report.h"
 
 #define JOBS_MAX 16
 
@@ -26,15 +28,8 @@ struct options {
     uint64_t first, last;
     unsigned jobs;
     bool large, trace, one, self_test;
-    const char *plots; /* directory; NULL: none */
-};
-
-struct result {
-    bool there; /* the run came to its end */
-    struct plan plan;
-    struct totals totals;
-    uint64_t digest, events, wall_ms;
-    char failure[320];
+    const char *out; /* directory for plots and the summary; NULL: none */
+    const char *program;
 };
 
 static uint64_t wall_ms(void) {
@@ -50,17 +45,17 @@ static void write_plot(const struct net *net, const char *dir) {
         fprintf(stderr, "sim: %s cannot be written: %s\n", file, strerror(errno));
 }
 
-static void run(const struct plan *plan, bool trace, const char *plots, struct result *result) {
+static void run(const struct plan *plan, bool trace, const char *out, struct result *result) {
     uint64_t begin = wall_ms();
     struct net *net = net_new(plan, trace);
     memset(result, 0, sizeof *result);
     if (net == NULL)
         return;
-    if (plots != NULL)
+    if (out != NULL)
         net->samples = samples_new(net);
     net_run(net);
-    if (plots != NULL)
-        write_plot(net, plots);
+    if (out != NULL)
+        write_plot(net, out);
     result->plan = net->plan;
     result->totals = net->totals;
     result->digest = net->world.digest;
@@ -69,29 +64,6 @@ static void run(const struct plan *plan, bool trace, const char *plots, struct r
     net_free(net);
     result->wall_ms = wall_ms() - begin;
     result->there = true;
-}
-
-/* ---- the table ---- */
-
-static void print_head(void) {
-    puts("  seed  cl  vol ev% loss paths ln  transf   MB  Mbit/s stall s  opened   lost altered "
-         "replays virt s  ms  result");
-}
-
-static void print_row(const struct result *r) {
-    const struct plan *p = &r->plan;
-    const struct totals *t = &r->totals;
-    double mb = (double)(t->bytes_up + t->bytes_down) / 1e6, s = (double)t->end / (double)SECOND;
-    printf("%6llu %3u %4u %3u %4.1f %5u %2u %3u+%u-%u %5.1f %6.2f %7.2f %7llu %6llu %7llu %7llu "
-           "%6.0f %5llu  %s\n",
-           (unsigned long long)p->seed, p->clients, p->volunteers, p->faults / 10, p->loss / 1000.0,
-           p->paths, p->lanes, (unsigned)t->finished, (unsigned)t->reset, (unsigned)t->lost, mb,
-           s > 0 ? mb * 8 / s : 0, (double)t->longest_stall / (double)SECOND,
-           (unsigned long long)t->paths, (unsigned long long)t->paths_lost,
-           (unsigned long long)t->altered, (unsigned long long)t->replays_refused, s,
-           (unsigned long long)r->wall_ms, r->failure[0] == '\0' ? "ok" : "FAIL");
-    if (r->failure[0] != '\0')
-        printf("       %s\n", r->failure);
 }
 
 /* ---- many seeds, a process each ---- */
@@ -113,9 +85,10 @@ static bool start(const struct options *options, struct job *job, uint64_t seed)
         struct plan plan;
         struct result result;
         close(ends[0]);
-        alarm(options->large ? 1200 : 180);
+        struct rlimit limit = {options->large ? 600 : 120, options->large ? 600 : 120};
+        setrlimit(RLIMIT_CPU, &limit); /* seconds: a run that never ends is a failure too */
         plan_from_seed(&plan, seed, options->large);
-        run(&plan, false, options->plots, &result);
+        run(&plan, false, options->out, &result);
         bool written = write(ends[1], &result, sizeof result) == (ssize_t)sizeof result;
         _exit(written ? 0 : 1);
     }
@@ -124,37 +97,45 @@ static bool start(const struct options *options, struct job *job, uint64_t seed)
     return job->pid > 0;
 }
 
-/* False: the seed has failed. */
-static bool finish(const struct options *options, const struct job *job, int status) {
-    struct result result = {.there = false};
-    bool whole = read(job->pipe, &result, sizeof result) == (ssize_t)sizeof result;
+static void finish(const struct options *options, const struct job *job, int status,
+                   struct result *result) {
+    bool whole = read(job->pipe, result, sizeof *result) == (ssize_t)sizeof *result;
     close(job->pipe);
-    if (!whole || !result.there) {
-        plan_from_seed(&result.plan, job->seed, options->large);
-        snprintf(result.failure, sizeof result.failure, "the process ended by signal %d",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    }
-    print_row(&result);
-    if (result.failure[0] == '\0')
-        return true;
-    printf("       again: sim %s--seed %llu --trace\n", options->large ? "--large " : "",
-           (unsigned long long)job->seed);
-    return false;
+    if (whole && result->there)
+        return;
+    memset(result, 0, sizeof *result);
+    plan_from_seed(&result->plan, job->seed, options->large);
+    snprintf(result->failure, sizeof result->failure, "the process ended by signal %d",
+             WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    result->there = true;
 }
 
-static unsigned run_all(const struct options *options) {
+/* Rows in the order of seeds, as soon as that is possible. */
+static void print_ready(const struct options *options, FILE *out, const struct result *results,
+                        size_t count, size_t *printed) {
+    for (; *printed < count && results[*printed].there; ++*printed) {
+        const struct result *result = &results[*printed];
+        report_row(out, result);
+        if (result->failure[0] != '\0')
+            fprintf(out, "       again: %s %s--seed %llu --trace\n", options->program,
+                    options->large ? "--large " : "", (unsigned long long)result->plan.seed);
+        fflush(out);
+    }
+}
+
+static void run_jobs(const struct options *options, FILE *out, struct result *results,
+                     size_t count) {
     struct job jobs[JOBS_MAX];
-    unsigned running = 0, failed = 0, passed = 0;
-    uint64_t next = options->first, begin = wall_ms();
-    print_head();
-    while (next <= options->last || running > 0) {
-        if (next <= options->last && running < options->jobs) {
-            if (!start(options, &jobs[running], next)) {
+    unsigned running = 0;
+    size_t begun = 0, printed = 0;
+    while (begun < count || running > 0) {
+        if (begun < count && running < options->jobs) {
+            if (!start(options, &jobs[running], options->first + begun)) {
                 perror("sim");
-                return 1;
+                exit(1);
             }
             running++;
-            next++;
+            begun++;
             continue;
         }
         int status;
@@ -162,15 +143,42 @@ static unsigned run_all(const struct options *options) {
         for (unsigned i = 0; i < running; i++) {
             if (jobs[i].pid != pid)
                 continue;
-            bool well = finish(options, &jobs[i], status);
-            passed += well;
-            failed += !well;
+            finish(options, &jobs[i], status, &results[jobs[i].seed - options->first]);
             jobs[i] = jobs[--running];
             break;
         }
+        print_ready(options, out, results, count, &printed);
     }
-    printf("%u seeds passed, %u failed, %.1f s\n", passed, failed,
-           (double)(wall_ms() - begin) / 1000);
+}
+
+static FILE *open_summary(const struct options *options) {
+    char file[512];
+    if (options->out == NULL)
+        return NULL;
+    snprintf(file, sizeof file, "%s/%s.txt", options->out, options->large ? "large" : "summary");
+    FILE *out = fopen(file, "w");
+    if (out == NULL)
+        fprintf(stderr, "sim: %s cannot be written: %s\n", file, strerror(errno));
+    return out;
+}
+
+static unsigned run_all(const struct options *options) {
+    size_t count = (size_t)(options->last - options->first + 1), none = 0;
+    struct result *results = calloc(count, sizeof *results);
+    uint64_t begin = wall_ms();
+    if (results == NULL)
+        return 1;
+    report_head(stdout);
+    run_jobs(options, stdout, results, count);
+    unsigned failed = report_sum(stdout, results, count, wall_ms() - begin);
+    FILE *out = open_summary(options);
+    if (out != NULL) {
+        report_head(out);
+        print_ready(options, out, results, count, &none);
+        report_sum(out, results, count, wall_ms() - begin);
+        fclose(out);
+    }
+    free(results);
     return failed;
 }
 
@@ -178,9 +186,9 @@ static unsigned run_one(const struct options *options) {
     struct plan plan;
     struct result result;
     plan_from_seed(&plan, options->first, options->large);
-    run(&plan, options->trace, options->plots, &result);
-    print_head();
-    print_row(&result);
+    run(&plan, options->trace, options->out, &result);
+    report_head(stdout);
+    report_row(stdout, &result);
     printf("digest %016llx after %llu events\n", (unsigned long long)result.digest,
            (unsigned long long)result.events);
     return result.failure[0] != '\0';
@@ -214,6 +222,13 @@ static struct plan busy_plan(uint64_t seed, enum meddling meddling) {
     plan.egresses = 1;
     plan.restarts = false;
     plan.life = 20 * SECOND;
+    if (meddling ==
+        MEDDLE_TOKENS) { /* a client uses up those in hand before any that comes again */
+        plan.paths = 5;
+        plan.life = 3 * SECOND;
+        plan.calm = 120 * SECOND;
+        plan.transfers = 100;
+    }
     plan.real_crypto = false;
     plan.meddling = meddling;
     return plan;
@@ -252,18 +267,22 @@ static bool repeats(void) {
 }
 
 static unsigned self_test(void) {
-    unsigned failed = !repeats();
-    for (int m = MEDDLE_NOTHING + 1; m < MEDDLE_COUNT; m++)
-        failed += !caught((enum meddling)m);
-    printf("%u self-tests passed, %u failed\n", (unsigned)MEDDLE_COUNT - failed, failed);
+    unsigned passed = repeats(), failed = !passed;
+    for (int m = MEDDLE_NOTHING + 1; m < MEDDLE_COUNT; m++) {
+        bool well = caught((enum meddling)m);
+        passed += well;
+        failed += !well;
+    }
+    failed += model_test(&passed);
+    printf("%u self-tests passed, %u failed\n", passed, failed);
     return failed;
 }
 
 /* ---- options ---- */
 
 static void usage(void) {
-    fputs("usage: sim [--large] [--jobs N] [--plot DIR] --seeds A-B\n"
-          "       sim [--large] [--trace] [--plot DIR] --seed N\n"
+    fputs("usage: sim [--large] [--jobs N] [--out DIR] --seeds A-B\n"
+          "       sim [--large] [--trace] [--out DIR] --seed N\n"
           "       sim --self-test\n",
           stderr);
     exit(2);
@@ -280,7 +299,7 @@ static void parse_seeds(struct options *options, const char *text) {
 static void parse(struct options *options, int argc, char **argv) {
     static const struct option names[] = {
         {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'S'},
-        {"jobs", required_argument, NULL, 'j'}, {"plot", required_argument, NULL, 'p'},
+        {"jobs", required_argument, NULL, 'j'}, {"out", required_argument, NULL, 'o'},
         {"large", no_argument, NULL, 'l'},      {"trace", no_argument, NULL, 't'},
         {"self-test", no_argument, NULL, 'x'},  {NULL, 0, NULL, 0},
     };
@@ -290,7 +309,7 @@ static void parse(struct options *options, int argc, char **argv) {
         case 's': options->one = true; /* fall through */
         case 'S': parse_seeds(options, optarg); break;
         case 'j': options->jobs = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'p': options->plots = optarg; break;
+        case 'o': options->out = optarg; break;
         case 'l': options->large = true; break;
         case 't': options->trace = true; break;
         case 'x': options->self_test = true; break;
@@ -303,7 +322,7 @@ static void parse(struct options *options, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    struct options options = {.jobs = 1};
+    struct options options = {.jobs = 1, .program = argv[0]};
     parse(&options, argc, argv);
     if (options.self_test)
         return self_test() > 0;

@@ -171,7 +171,6 @@ void net_run(struct net *net) {
     world_at(world, world->now + STEP, check_time, net, 0, NULL, 0);
     uint64_t until = net->plan.calm + RUN_MAX;
     bool well = run_until(net, all_over, until, "deadlock: transfers do not end");
-    net->totals.end = world->now;
     well = well && run_until(net, ends_tested, NEVER, "");
     for (unsigned i = 0; well && i < net->plan.clients; i++)
         client_stop(&net->clients[i]);

@@ -174,7 +174,7 @@ struct egress {
     struct fb_rng token_rng;
     struct fb_tokens *tokens;
     struct fb_replay *replay;
-    struct fb_map *attached; /* tokens that have attached a path: must never come again */
+    struct fb_map *used; /* tickets and tokens that were good: must never be again */
     struct fb_list sessions;
     struct fb_list arriving; /* paths that have not attached */
     uint64_t delay;
@@ -352,7 +352,8 @@ void check_time(struct world *world, void *net, uint64_t arg, uint8_t *data, siz
 void check_queue(const struct path *path, size_t queued);
 /* A session has ended that was not asked to. */
 void check_session_end(struct client *client, const struct fb_event *event);
-void check_attached(struct egress *egress, const uint8_t *first);
+/* A ticket or a token was good. */
+void check_single_use(struct egress *egress, const char *what, const uint8_t id[16]);
 /* All transfers are over: one step of the tests of what must have come back. True: done. */
 bool check_end(struct client *client);
 size_t session_ceiling(const struct plan *plan);
