@@ -11,7 +11,6 @@
 
 #define CHUNK 16384
 #define HEAD 8
-#define AT_ONCE 12 /* transfers of a client */
 
 enum { APP, ORIGIN };
 
@@ -363,7 +362,7 @@ void app_begin_more(struct client *client) {
         struct transfer *t = FB_CONTAINER(it, struct transfer, link);
         if (t->begun)
             continue;
-        if ((client->open_transfers >= AT_ONCE && !t->probe) || !begin(t))
+        if ((client->open_transfers >= APP_AT_ONCE && !t->probe) || !begin(t))
             return;
     }
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "core/blocks.h"
 #include "sim/net.h"
 
 /* Without a byte for so long although a path was good all the while: a deadlock. It covers the
@@ -16,9 +17,11 @@
 #define QUIET_WAIT (10 * SECOND)
 #define ROUNDS_MAX 8
 
-/* Send buffers and receive windows, what is noted of packets, streams and paths. */
+/* Send buffers and receive windows; the last, half full block of each stream, both ways; what is
+ * noted of packets, streams and paths. */
 size_t session_ceiling(const struct plan *plan) {
-    return (size_t)(4 * plan->max_data) + ((size_t)1 << 20) + plan->paths * ((size_t)512 << 10);
+    return (size_t)(4 * plan->max_data) + (PROBES + APP_AT_ONCE) * (size_t)(2 * FB_BLOCK_LEN) +
+           plan->paths * ((size_t)256 << 10);
 }
 
 void check_progress(struct client *client) {
@@ -176,9 +179,8 @@ static void give_up(struct transfer *t, int end) {
 
 static void fill(struct client *client, bool up) {
     const struct plan *plan = &client->net->plan;
-    uint64_t bytes = ROUNDS_MAX * plan->max_stream_data;
-    uint64_t count = 2 * plan->max_data / plan->max_stream_data + 2;
-    for (uint64_t i = 0; i < count; i++)
+    uint64_t bytes = plan->max_data / 4;
+    for (int i = 0; i < PROBES; i++)
         app_request(client, up ? bytes : 0, up ? 0 : bytes, true);
     client_pump(client);
 }

@@ -336,6 +336,7 @@ static int begin_session(struct client *client) {
     config.crypto = net->crypto;
     config.max_data = net->plan.max_data;
     config.max_stream_data = config.send_buffer_stream = net->plan.max_stream_data;
+    config.first_stream_data = net->plan.first_stream_data;
     config.send_buffer = 3 * net->plan.max_data;
     memcpy(config.network_id, net->network_id, sizeof config.network_id);
     memcpy(config.egress_id, egress->public_key, sizeof config.egress_id);

@@ -84,6 +84,7 @@ static struct esession *begin_session(struct path *path, const uint8_t *first) {
     config.tokens = egress->tokens;
     config.max_data = net->plan.max_data;
     config.max_stream_data = config.send_buffer_stream = net->plan.max_stream_data;
+    config.first_stream_data = net->plan.first_stream_data;
     config.send_buffer = 3 * net->plan.max_data;
     memcpy(config.network_id, net->network_id, sizeof config.network_id);
     memcpy(config.egress_id, egress->public_key, sizeof config.egress_id);

@@ -9,7 +9,6 @@
 #define STEP (250 * MS)
 /* From calm weather on, everything must come to its end within this. */
 #define RUN_MAX (900 * SECOND)
-#define PROBES_MAX 160 /* of one client, both directions */
 
 const struct hop_handler client_to_volunteer = {volunteer_from_client, client_drained, 65536};
 const struct hop_handler volunteer_to_client = {client_from_volunteer, volunteer_drained,
@@ -77,7 +76,7 @@ struct net *net_new(const struct plan *plan, bool trace) {
     net->clients = world_keep(world, plan->clients * sizeof *net->clients);
     net->volunteers = world_keep(world, plan->volunteers * sizeof *net->volunteers);
     net->egresses = world_keep(world, plan->egresses * sizeof *net->egresses);
-    net->transfers = world_keep(world, plan->clients * (plan->transfers + PROBES_MAX) *
+    net->transfers = world_keep(world, plan->clients * (plan->transfers + 2 * PROBES) *
                                            sizeof(struct transfer *));
     make_broker(net);
     for (unsigned i = 0; i < plan->egresses; i++)

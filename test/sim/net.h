@@ -29,6 +29,10 @@
 #include "sim/hop.h"
 #include "sim/world.h"
 
+/* Streams by which the windows of a session are measured in the end, in each direction: so many that
+ * their first windows, three quarters used, are more than the session's. */
+#define PROBES 96
+#define APP_AT_ONCE 12               /* transfers of a client */
 #define EPOCH_S UINT64_C(1700000000) /* unix time at virtual time 0 */
 
 /* ---- what a run is ---- */
@@ -58,6 +62,7 @@ struct plan {
     uint64_t life;   /* us; mean time between two mishaps of a volunteer */
     bool real_crypto, restarts;
     uint64_t max_data, max_stream_data; /* what each side is ready to receive */
+    uint64_t first_stream_data;
     enum meddling meddling;
 };
 

@@ -25,6 +25,7 @@ void plan_from_seed(struct plan *plan, uint64_t seed, bool large) {
     plan->restarts = world_chance(&dice, 150);
     plan->max_stream_data = UINT64_C(1) << world_between(&dice, 15, 18);
     plan->max_data = 16 * plan->max_stream_data;
+    plan->first_stream_data = plan->max_data / 64;
 }
 
 static uint64_t rate(struct world *world) {
