@@ -134,7 +134,7 @@ static void stream_frame(struct fb_session *s, const struct fb_sent_frame *f, bo
             st->send_reset = !st->reset_done;
         break;
     case FB_FRAME_STOP_SENDING: st->send_stop = !acked && !st->final_known; break;
-    default: st->send_limit = !acked && !st->final_known; break;
+    default: st->send_limit |= !acked && !st->final_known; break; /* a newer one may wait */
     }
     if (err != 0)
         fb_session_close(s, FB_CLOSE_INTERNAL);

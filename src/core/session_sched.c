@@ -31,10 +31,20 @@ bool fb_path_serves(const struct fb_session *s, const struct fb_path *p) {
     return rank != RANK_NONE && rank == highest_rank(s);
 }
 
+/*
+ * Too much waits in the transport and in the volunteer. No more of it than is in flight, whatever
+ * was said last: the volunteer's reports cross a channel that keeps no order, so that of a long
+ * queue may come after that of its end, and no other follows it.
+ */
+static bool clogged(const struct fb_path *p, size_t reserve) {
+    size_t queued = p->queued < p->sent.bytes ? p->queued : p->sent.bytes;
+    return queued >= FB_PATH_QUEUE_MAX + reserve;
+}
+
 bool fb_path_room(const struct fb_path *p, size_t reserve) {
     return p->sent.bytes + fb_window_packet(&p->sent.window) <=
                fb_window_bytes(&p->sent.window) + reserve &&
-           p->queued < FB_PATH_QUEUE_MAX + reserve;
+           !clogged(p, reserve);
 }
 
 static uint64_t time_for(uint64_t bytes, const struct fb_path *p) {
@@ -125,7 +135,7 @@ struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now) {
     s->pace_at = FB_NEVER;
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (rank == RANK_NONE || rank_of(p) != rank || p->queued >= FB_PATH_QUEUE_MAX)
+        if (rank == RANK_NONE || rank_of(p) != rank || clogged(p, 0))
             continue;
         uint64_t at = arrival(p, true, now);
         if (at < best_at) {

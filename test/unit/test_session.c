@@ -502,6 +502,38 @@ static int setup(void **state) {
     return fb_x25519_public(egress_private, egress_public);
 }
 
+/* The client reads what is left just before the acknowledgement of an earlier limit comes. */
+static bool read_the_rest(struct pair *pair, int to, uint32_t path, uint8_t *msg, size_t *len) {
+    if (to == 0) {
+        fb_stream_consume(pair->end[0], wanted, 24576);
+        pair->meddle = NULL;
+    }
+    return true;
+}
+
+static void acknowledged_limit_is_not_the_next_one(void **state) {
+    static const uint8_t data[32768];
+    struct fb_session_stats stats;
+    begin(3);
+    pr.config[0].first_stream_data = sizeof data;
+    fb_session_free(pr.end[0]);
+    assert_int_equal(fb_session_new(&pr.end[0], &pr.config[0], pr.now), 0);
+    connect_path(50 * MS);
+    assert_true(pair_request(&pr, 0, 0, &wanted));
+    pr.stream[wanted].pause[0] = pr.stream[wanted].pause[1] = true;
+    pair_run(&pr, S, NULL);
+    assert_int_equal(fb_stream_write(pr.end[1], wanted, data, sizeof data), sizeof data);
+    pair_run(&pr, S, NULL);
+    fb_stream_consume(pr.end[0], wanted, 8192);
+    pr.meddle = read_the_rest;
+    pair_run(&pr, S, NULL);
+    assert_int_equal(fb_stream_write(pr.end[1], wanted, data, sizeof data), sizeof data);
+    pair_run(&pr, S, NULL);
+    fb_session_stats(pr.end[0], &stats);
+    assert_int_equal(stats.buffered_bytes, sizeof data);
+    end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(downloads_and_uploads),
@@ -515,6 +547,7 @@ int main(void) {
         cmocka_unit_test(silent_path_is_closed),
         cmocka_unit_test(freeze_is_survived),
         cmocka_unit_test(reader_that_stops_stops_the_sender),
+        cmocka_unit_test(acknowledged_limit_is_not_the_next_one),
         cmocka_unit_test(resets),
         cmocka_unit_test(close_is_told),
         cmocka_unit_test(posts_and_datagrams),

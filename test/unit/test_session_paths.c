@@ -32,6 +32,17 @@ static void stats_tell_what_a_path_does(void **state) {
     end();
 }
 
+/* The volunteer's word of a long queue comes after the one that it is short again: the last report
+ * says that all is stuck, and nothing is. */
+static void an_old_report_of_a_queue_stops_nothing(void **state) {
+    begin(9);
+    uint32_t path = add_path(20 * MS, 1000000);
+    for (int end = 0; end < 2; end++)
+        fb_session_path_queued(pr.end[end], path, 1 << 20);
+    transfer(1 << 20, 1 << 20, 10 * S);
+    end();
+}
+
 /* Bytes on the spare while some go over the other path. */
 static uint64_t spare_bytes(uint32_t spare) {
     uint64_t before = pr.link[spare].sent[0] + pr.link[spare].sent[1];
@@ -308,6 +319,7 @@ static void stalled_streams_stop_no_other(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stats_tell_what_a_path_does),
+        cmocka_unit_test(an_old_report_of_a_queue_stops_nothing),
         cmocka_unit_test(a_spare_stays_idle),
         cmocka_unit_test(a_spare_is_promoted_at_death),
         cmocka_unit_test(a_sole_spare_carries),
