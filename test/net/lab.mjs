@@ -54,6 +54,11 @@ export const labProgram = `${dirname(footbridge)}/test/net/lab`;
 
 const MASQUERADE = 'type nat hook postrouting priority srcnat; oifname "wan" masquerade';
 
+// What comes unasked is dropped before it leaves a trace: accepted, it would take the place in the
+// table of connections that the host's own packet to there needs, and that would get another port.
+const FIREWALL =
+  'chain guard { type filter hook input priority filter; iifname "wan" ct state new drop; }';
+
 /**
  * RFC 4787 by nftables, for one host behind a router: chains and sets of one table. Masquerading
  * keeps ports, so its mapping is endpoint-independent, and filters by address and port.
@@ -232,7 +237,7 @@ export class Lab {
       `address add ${ROUTER}/24 dev lan`, 'link set lan up');
     this.#ip(name, `address add ${INSIDE}/24 dev wan`, 'link set wan up',
       `route add default via ${ROUTER}`);
-    this.#do(router, 'nft', ['-f', '-'], `table ip nat {\n${RULES[nat].join('\n')}\n}\n`);
+    this.#do(router, 'nft', ['-f', '-'], `table ip nat {\n${[FIREWALL, ...RULES[nat]].join('\n')}\n}\n`);
   }
 
   /**
