@@ -58,12 +58,13 @@ export class Chromium {
    * @param {string} method
    * @param {Record<string, any>} [params]
    * @param {string} [sessionId]
+   * @param {number} [ms] that it may take
    * @returns {Promise<any>}
    */
-  call(method, params = {}, sessionId = undefined) {
+  call(method, params = {}, sessionId = undefined, ms = CALL_MS) {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), CALL_MS);
+      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), ms);
       this.#waiting.set(id, ({ error, result }) => {
         clearTimeout(timer);
         if (error) reject(new Error(`${method}: ${error.message}`));
@@ -118,11 +119,12 @@ export class Page {
   /**
    * The value of an expression, or of the promise that it is.
    * @param {string} expression
+   * @param {number} [ms] that it may take
    * @returns {Promise<any>}
    */
-  async evaluate(expression) {
+  async evaluate(expression, ms) {
     const { result, exceptionDetails } = await this.chromium.call('Runtime.evaluate',
-      { expression, awaitPromise: true, returnByValue: true }, this.session);
+      { expression, awaitPromise: true, returnByValue: true }, this.session, ms);
     if (exceptionDetails)
       throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
