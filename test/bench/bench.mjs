@@ -13,6 +13,8 @@ import { parseArgs } from 'node:util';
 
 import * as broker from './broker.mjs';
 import { built } from './built.mjs';
+import * as clean from './clean.mjs';
+import * as coldrtts from './coldrtts.mjs';
 import * as coldstart from './coldstart.mjs';
 import * as memory from './memory.mjs';
 import * as paced from './paced.mjs';
@@ -27,7 +29,7 @@ const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url))
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
-const inLab = [lossy];
+const inLab = [lossy, clean, coldrtts];
 
 function options() {
   const { values, positionals } = parseArgs({

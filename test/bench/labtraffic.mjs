@@ -4,11 +4,12 @@
  * its first line tells the origin what to do. Both read one clock (ms).
  *
  *     node labtraffic.mjs origin ADDRESS PORT          down [BITS] | up | echo
- *     node labtraffic.mjs down|up|echo ADDRESS PORT STREAMS [BITS]
+ *     node labtraffic.mjs down|up|echo|first ADDRESS PORT STREAMS [BITS]
  *
  * Streams are a pattern that repeats each MiB, and checked. Whoever receives prints a line of JSON
  * each 100 ms: { at, streams: bytes of each, gap: the longest silence in between }; echo prints
- * { at, ms } for each round trip of a request of 100 bytes, begun each 100 ms.
+ * { at, ms } for each round trip of a request of 100 bytes, begun each 100 ms; first waits for the
+ * proxy to listen and prints { at } of the first byte that answers its request.
  */
 import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
@@ -26,7 +27,8 @@ const pattern = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(
   .update(Buffer.alloc(BLOCK + CHUNK));
 pattern.copy(pattern, BLOCK, 0, CHUNK); // a chunk from any place in the block is in one piece
 
-const now = () => Number(process.hrtime.bigint()) / 1e6;
+/** Of every process on this machine, in ms. */
+export const now = () => Number(process.hrtime.bigint()) / 1e6;
 
 /** @param {object} line */
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -100,10 +102,24 @@ function origin(address, port) {
       const rest = head.subarray(end + 1);
       if (what === 'down') flood(socket, Number(bits));
       else if (what === 'up') receiver.take(socket, rest);
-      else socket.on('data', (asked) => socket.write(asked));
+      else socket.on('data', (asked) => socket.write(asked)).write(rest);
     };
     socket.on('data', begin);
   }).listen(port, address, () => process.stdout.write('ready\n'));
+}
+
+/** A connection to the proxy, which may not be there yet. */
+async function connected() {
+  const [host, proxy] = PROXY.split(':');
+  for (const late = now() + 20000; ; await new Promise((done) => setTimeout(done, 2))) {
+    const socket = connect({ port: Number(proxy), host, noDelay: true });
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      if (now() > late) throw error;
+    }
+  }
 }
 
 /**
@@ -111,9 +127,7 @@ function origin(address, port) {
  * @param {string} address @param {number} port
  */
 async function dial(address, port) {
-  const [host, proxy] = PROXY.split(':');
-  const socket = connect({ port: Number(proxy), host, noDelay: true });
-  await once(socket, 'connect');
+  const socket = await connected();
   socket.write(Buffer.from([5, 1, 0]));
   await once(socket, 'data');
   const to = address.split('.').map(Number);
@@ -135,16 +149,29 @@ async function echo(socket) {
   }
 }
 
-/** @param {string} what @param {string} address @param {number} port @param {number} streams @param {string} bits */
+/** @param {import('node:net').Socket} socket */
+async function first(socket) {
+  socket.write('x');
+  await once(socket, 'data');
+  say({ at: now() });
+  process.exit(0);
+}
+
+/**
+ * @param {string} what @param {string} address @param {number} port
+ * @param {number} streams @param {string} bits
+ */
 async function app(what, address, port, streams, bits) {
+  if (what === 'first') process.stdout.write('ready\n');
   const receiver = new Receiver();
   for (let i = 0; i < streams; i++) {
     const { socket, rest } = await dial(address, port);
     socket.on('close', () => process.exit(1));
     if (what === 'down') receiver.take(socket, rest);
-    socket.write(`${what} ${bits}\n`);
+    socket.write(`${what === 'first' ? 'echo' : what} ${bits}\n`);
     if (what === 'up') flood(socket, Number(bits));
     else if (what === 'echo') await echo(socket);
+    else if (what === 'first') await first(socket);
   }
 }
 
@@ -198,6 +225,21 @@ export function startEcho(net, host) {
     },
     program,
     stop: () => program.stop('SIGKILL'),
+  };
+}
+
+/**
+ * Waits for the host's proxy, and for the first byte through it: when that came (as now()).
+ * @param {import('../net/labnet.mjs').LabNetwork} net
+ * @param {string} host
+ */
+export async function startFirst(net, host) {
+  const program = net.lab.run(host, process.execPath,
+    [self, 'first', net.lab.address('origin'), String(PORT)]);
+  await program.says(/ready/);
+  return async () => {
+    const [line] = await program.says(/^\{.*\}$/m, 60000);
+    return /** @type {number} */ (JSON.parse(line).at);
   };
 }
 
