@@ -4,12 +4,14 @@
  * its first line tells the origin what to do. Both read one clock (ms).
  *
  *     node labtraffic.mjs origin ADDRESS PORT          down [BITS] | up | echo
- *     node labtraffic.mjs down|up|echo|first ADDRESS PORT STREAMS [BITS]
+ *     node labtraffic.mjs down|up|echo ADDRESS PORT STREAMS [BITS]
+ *     node labtraffic.mjs first ADDRESS PORT
  *
  * Streams are a pattern that repeats each MiB, and checked. Whoever receives prints a line of JSON
  * each 100 ms: { at, streams: bytes of each, gap: the longest silence in between }; echo prints
  * { at, ms } for each round trip of a request of 100 bytes, begun each 100 ms; first waits for the
- * proxy to listen and prints { at } of the first byte that answers its request.
+ * proxy to listen, asks it for an http:// URL (so that the request need not wait for the connection
+ * to the origin) and prints { at } of the first byte of the answer.
  */
 import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
@@ -100,7 +102,8 @@ function origin(address, port) {
       socket.off('data', begin);
       const [what, bits] = head.subarray(0, end).toString().split(' ');
       const rest = head.subarray(end + 1);
-      if (what === 'down') flood(socket, Number(bits));
+      if (what === 'GET') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      else if (what === 'down') flood(socket, Number(bits));
       else if (what === 'up') receiver.take(socket, rest);
       else socket.on('data', (asked) => socket.write(asked)).write(rest);
     };
@@ -149,10 +152,13 @@ async function echo(socket) {
   }
 }
 
-/** @param {import('node:net').Socket} socket */
-async function first(socket) {
-  socket.write('x');
-  await once(socket, 'data');
+/** @param {string} address @param {number} port */
+async function first(address, port) {
+  process.stdout.write('ready\n');
+  const socket = await connected();
+  socket.write(`GET http://${address}:${port}/ HTTP/1.1\r\nHost: ${address}:${port}\r\n\r\n`);
+  const [answer] = await once(socket, 'data');
+  if (!answer.includes('200')) throw new Error(`the proxy refuses: ${answer}`);
   say({ at: now() });
   process.exit(0);
 }
@@ -162,16 +168,14 @@ async function first(socket) {
  * @param {number} streams @param {string} bits
  */
 async function app(what, address, port, streams, bits) {
-  if (what === 'first') process.stdout.write('ready\n');
   const receiver = new Receiver();
   for (let i = 0; i < streams; i++) {
     const { socket, rest } = await dial(address, port);
     socket.on('close', () => process.exit(1));
     if (what === 'down') receiver.take(socket, rest);
-    socket.write(`${what === 'first' ? 'echo' : what} ${bits}\n`);
+    socket.write(`${what} ${bits}\n`);
     if (what === 'up') flood(socket, Number(bits));
     else if (what === 'echo') await echo(socket);
-    else if (what === 'first') await first(socket);
   }
 }
 
@@ -179,6 +183,7 @@ const self = fileURLToPath(import.meta.url);
 if (process.argv[1] === self) {
   const [what, address, port, streams = '1', bits = ''] = process.argv.slice(2);
   if (what === 'origin') origin(address, Number(port));
+  else if (what === 'first') await first(address, Number(port));
   else await app(what, address, Number(port), Number(streams), bits);
 }
 
