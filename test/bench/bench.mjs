@@ -11,6 +11,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import * as aggregate from './aggregate.mjs';
 import * as broker from './broker.mjs';
 import { built } from './built.mjs';
 import * as clean from './clean.mjs';
@@ -19,6 +20,7 @@ import * as coldstart from './coldstart.mjs';
 import * as memory from './memory.mjs';
 import * as paced from './paced.mjs';
 import * as paths from './paths.mjs';
+import * as fairness from './fairness.mjs';
 import * as lossy from './lossy.mjs';
 import { noLab } from '../net/lab.mjs';
 import { HEADER, Results, TARGETS, row } from './results.mjs';
@@ -29,7 +31,7 @@ const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url))
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
-const inLab = [lossy, clean, coldrtts];
+const inLab = [lossy, clean, coldrtts, aggregate, fairness];
 
 function options() {
   const { values, positionals } = parseArgs({
