@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import * as aggregate from './aggregate.mjs';
 import * as broker from './broker.mjs';
 import { built } from './built.mjs';
+import * as churn from './churn.mjs';
 import * as clean from './clean.mjs';
 import * as coldrtts from './coldrtts.mjs';
 import * as coldstart from './coldstart.mjs';
@@ -31,7 +32,7 @@ const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url))
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
-const inLab = [lossy, clean, coldrtts, aggregate, fairness];
+const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness];
 
 function options() {
   const { values, positionals } = parseArgs({

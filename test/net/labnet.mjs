@@ -118,9 +118,13 @@ export class LabNetwork {
     return browser;
   }
 
-  /** A tab of Chromium that waits for a reader. @param {string} host */
+  /** A tab of a Chromium of its own that waits for a reader. @param {string} host */
   async tab(host) {
-    const browser = await this.chromium(host);
+    return this.tabOf(await this.chromium(host));
+  }
+
+  /** @param {Chromium} browser */
+  async tabOf(browser) {
     const tab = new Tab(browser, await browser.open(`${this.site}/frame.html`));
     await tab.flip();
     await tab.shows('waiting');
