@@ -26,13 +26,14 @@ import * as lossy from './lossy.mjs';
 import { noLab } from '../net/lab.mjs';
 import { HEADER, Results, TARGETS, row } from './results.mjs';
 import { Stage } from './stage.mjs';
+import * as queue from './queue.mjs';
 import * as widget from './widget.mjs';
 
 const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
-const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness];
+const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness, queue];
 
 function options() {
   const { values, positionals } = parseArgs({

@@ -29,6 +29,8 @@ export class Chromium {
   #last = 0;
   #rest = '';
   /** @type {Map<number, (reply: any) => void>} */ #waiting = new Map();
+  /** What to do at events, by method. @type {Map<string, (params: any) => void>} */
+  events = new Map();
 
   /** @param {string[]} command */
   constructor([file, ...args]) {
@@ -49,6 +51,7 @@ export class Chromium {
     this.#rest = messages.pop() ?? '';
     for (const message of messages) {
       const reply = JSON.parse(message);
+      if (reply.method) this.events.get(reply.method)?.(reply.params);
       this.#waiting.get(reply.id)?.(reply);
       this.#waiting.delete(reply.id);
     }

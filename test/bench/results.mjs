@@ -41,6 +41,8 @@ export const TARGETS = {
   replace_gap: { max: 1400 },
   cold_start_rtts: { max: 13 },
   fairness: { min: 0.9 },
+  volunteer_queue: { max: 256 * 1024 },
+  volunteer_main_thread: { max: 3 },
   nat_symmetric: {},
 };
 

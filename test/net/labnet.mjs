@@ -123,9 +123,11 @@ export class LabNetwork {
     return this.tabOf(await this.chromium(host));
   }
 
-  /** @param {Chromium} browser */
-  async tabOf(browser) {
-    const tab = new Tab(browser, await browser.open(`${this.site}/frame.html`));
+  /** @param {Chromium} browser @param {import('../bench/cdp.mjs').Page} [page] to be used */
+  async tabOf(browser, page) {
+    const url = `${this.site}/frame.html`;
+    const tab = new Tab(browser, page ?? (await browser.open(url)));
+    if (page) await browser.call('Page.navigate', { url }, page.session);
     await tab.flip();
     await tab.shows('waiting');
     return tab;
