@@ -88,7 +88,7 @@ export async function measure(_, results, { rounds, window }) {
       await stage.net.lab.addHost(host(i), { link: {} });
       await stage.net.lab.addLeg(host(i), 'reader', leg(path));
     }
-    const runs = [];
+    /** @type {({ each: number[] } & Awaited<ReturnType<typeof together>>)[]} */ const runs = [];
     for (let n = 0; n < rounds; n++) {
       const each = [];
       for (const i of PATHS.keys()) each.push(await alone(stage, i, seconds));

@@ -23,8 +23,8 @@ const LEG = { delay: 50, rate: RATE, queue: (RATE / 8) * 0.1 };
 /** Half of each leg of 100 ms is at either end of it. @type {import('../net/lab.mjs').Link} */
 const FAR = { delay: 25 };
 /**
- * Of a new path where no other lives: STUN, TCP to the broker, offer, volunteer, its STUN, ICE, DTLS,
- * SCTP (2), and session packets there and back over both hops (2).
+ * Of a new path where no other lives: STUN, TCP to the broker, offer, volunteer, its STUN, ICE,
+ * DTLS, SCTP (2), and session packets there and back over both hops (2).
  */
 const NEW_PATH_MS = 11 * 100;
 
@@ -43,7 +43,7 @@ async function tabPlace({ net }, host) {
   await begin();
   return {
     begin,
-    carries: () => tab.page.evaluate(`document.getElementById('face').dataset.state === 'carrying'`),
+    carries: async () => (await tab.state()) === 'carrying',
     end: () => tab.page.close(),
   };
 }
@@ -105,7 +105,11 @@ async function churn({ net, origin }, kinds, seconds) {
   }
 }
 
-/** @param {import('./results.mjs').Results} results @param {number} rounds @param {number} seconds */
+/**
+ * @param {import('./results.mjs').Results} results
+ * @param {number} rounds
+ * @param {number} seconds
+ */
 async function measureChurn(results, rounds, seconds) {
   await inLab({}, async (stage) => {
     const { lab } = stage.net;
@@ -117,7 +121,7 @@ async function measureChurn(results, rounds, seconds) {
       const make = i < KINDS ? tabPlace : headlessPlace;
       kinds[i < KINDS ? 0 : 1].push(await make(stage, `volunteer${i}`));
     }
-    const runs = [];
+    /** @type {Awaited<ReturnType<typeof churn>>[]} */ const runs = [];
     for (let i = 0; i < rounds; i++) runs.push(await churn(stage, kinds, seconds));
     const busy = round(median(runs.map((run) => run.busy)));
     ['churn_gap', 'churn_gap_silent'].forEach((name, i) =>

@@ -24,7 +24,7 @@ const ROUND_TRIPS = [
   { count: 1, what: 'broker to volunteer: offer and answer, inside the one before' },
   { count: 1, what: 'volunteer to STUN servers, inside the one before' },
   { count: 1, what: 'client and volunteer: ICE' },
-  { count: 1, what: "client and volunteer: DTLS 1.2, after a ClientHello right behind ICE's answer" },
+  { count: 1, what: "client and volunteer: DTLS 1.2, its ClientHello right behind ICE's answer" },
   { count: 2, what: 'client and volunteer: SCTP' },
   { count: 1, what: "client to volunteer: destination and request, and the origin's answer back" },
   { count: 1, what: 'volunteer to egress: the same on its next leg' },

@@ -48,7 +48,8 @@ export async function measure(_, results, { rounds, window }) {
   await inLab({}, async (stage) => {
     const { net } = stage;
     await net.lab.addHost('volunteer', { link: LINK });
-    for (const streams of STREAMS) await net.lab.addHost(`reader${streams}`, { link: { delay: 25 } });
+    for (const streams of STREAMS)
+      await net.lab.addHost(`reader${streams}`, { link: { delay: 25 } });
     await net.volunteer('volunteer', '--capacity', '2');
     const runs = [];
     for (let i = 0; i < rounds; i++) runs.push(await oneRound(stage, Math.min(window, 15)));

@@ -267,7 +267,8 @@ export class Flow {
    * @param {{ streams?: number, bits?: number }} [options] bits a second that are offered
    */
   constructor(net, origin, host, direction, { streams = 1, bits } = {}) {
-    const args = [self, direction, net.lab.address('origin'), PORT, streams, ...(bits ? [bits] : [])];
+    const address = net.lab.address('origin');
+    const args = [self, direction, address, PORT, streams, ...(bits ? [bits] : [])];
     this.app = net.lab.run(host, process.execPath, args.map(String));
     this.#samples = new Samples(direction === 'down' ? this.app : origin);
     this.#streams = streams;
@@ -310,7 +311,8 @@ export class Flow {
 
   /** @param {number} begin @param {number} end */
   between(begin, end) {
-    const within = this.samples.filter(({ at }) => at >= begin - SAMPLE_MS && at <= end + SAMPLE_MS);
+    const within = this.samples.filter(({ at }) =>
+      at >= begin - SAMPLE_MS && at <= end + SAMPLE_MS);
     if (within.length < 2) throw new Error(`no samples: ${this.app.output.slice(-300)}`);
     const [from, to] = [within[0], within[within.length - 1]];
     const bytes = bytesOf(to) - bytesOf(from);

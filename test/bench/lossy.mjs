@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Tabs of Chromium at 100 ms and 1 % loss from the reader, each way: what a client gets through them,
- * against one bare data channel between the same browser and the native peer under the same
+ * Tabs of Chromium at 100 ms and 1 % loss (each way) from the reader: what a client gets through
+ * them, against one bare data channel between the same browser and the native peer under the same
  * emulation.
  */
 import { bareRun, pagesHere } from './baseline.mjs';

@@ -5,7 +5,7 @@
  * between where one is wanted. Programs run on hosts; real Chromium too (command()).
  *
  *     const lab = await Lab.open();
- *     await lab.addHost('reader', { nat: 'symmetric', link: { delay: 50, loss: 0.01, rate: 20e6 } });
+ *     await lab.addHost('reader', { nat: 'symmetric', link: { delay: 50, loss: 0.01 } });
  *     await lab.addHost('server');
  *     lab.run('reader', 'ping', ['-c1', lab.address('server')]);
  *     await lab.set('reader', { down: { rate: 5e6, queue: 64e3 } });   // while it runs
@@ -24,7 +24,7 @@ import { Program, footbridge } from '../browser/program.mjs';
 
 /**
  * A direction of a link. Times in ms, one way; rate in bit/s of whole IP packets (0: no limit);
- * queue in bytes (0: no limit; two full round trips at 100 ms where a rate is given without one).
+ * queue in bytes (0: no limit; what 200 ms take, where a rate is given without one).
  * loss is by chance; a burst begins before a packet with burstStart, ends with burstEnd, and
  * loses burstLoss of what it meets (Gilbert).
  * @typedef {{ delay?: number, jitter?: number, loss?: number, burstStart?: number,
@@ -86,7 +86,10 @@ const RULES = {
   ],
 };
 
-/** Why there can be no laboratory here, in one line; '' when there can. @param {string} [program] */
+/**
+ * Why there can be no laboratory here, in one line; '' when there can.
+ * @param {string} [program]
+ */
 export function noLab(program = labProgram) {
   /** @type {[string, string[]][]} */
   const needed = [['ip', ['-V']], ['nft', ['-v']], [program, ['check']]];
@@ -137,7 +140,8 @@ export class Lab {
   }
 
   /** @type {((line: string | undefined) => void)[]} */ #waiting = [];
-  /** Namespaces: descriptors of the lab's process. @type {Map<string, number>} */ #places = new Map();
+  /** Namespaces: descriptors of the lab's process. @type {Map<string, number>} */
+  #places = new Map();
   /** @type {Map<string, string>} */ #addresses = new Map();
 
   /** @param {string} program @param {number} seed */
@@ -237,7 +241,8 @@ export class Lab {
       `address add ${ROUTER}/24 dev lan`, 'link set lan up');
     this.#ip(name, `address add ${INSIDE}/24 dev wan`, 'link set wan up',
       `route add default via ${ROUTER}`);
-    this.#do(router, 'nft', ['-f', '-'], `table ip nat {\n${[FIREWALL, ...RULES[nat]].join('\n')}\n}\n`);
+    const rules = ['table ip nat {', FIREWALL, ...RULES[nat], '}', ''];
+    this.#do(router, 'nft', ['-f', '-'], rules.join('\n'));
   }
 
   /**
@@ -268,7 +273,10 @@ export class Lab {
     return JSON.parse(await this.#tell(`count ${name} ${leg || '-'}`));
   }
 
-  /** As the others see it; its NAT's where it has one. @param {string} name @param {number} [which] */
+  /**
+   * As the others see it; its NAT's where it has one.
+   * @param {string} name @param {number} [which]
+   */
   address(name, which = 0) {
     const address = this.#addresses.get(name);
     if (!address) throw new Error(`no host ${name} in the laboratory`);

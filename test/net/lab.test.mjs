@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { until } from '../browser/program.mjs';
 import { Lab, labProgram, noLab } from './lab.mjs';
@@ -145,16 +144,20 @@ function processesIn(spaces) {
 }
 
 describe('when it ends', { skip }, () => {
-  const here = fileURLToPath(new URL('./lab.mjs', import.meta.url));
+  /** @param {string} path */
+  const at = (path) => JSON.stringify(new URL(path, import.meta.url));
   const script = `
     import { readlinkSync } from 'node:fs';
-    import { Lab } from ${JSON.stringify(here)};
+    import { Chromium } from ${at('../bench/cdp.mjs')};
+    import { browserPath } from ${at('../browser/browsers.mjs')};
+    import { Lab } from ${at('./lab.mjs')};
     const lab = await Lab.open();
     await lab.addHost('a', { nat: 'open', link: { delay: 1 } });
     await lab.addHost('b');
     const all = ['a', 'b'].map((host) => lab.run(host, 'sleep', ['300']));
     all.push(lab.run('a', 'sh', ['-c', 'readlink /proc/self/ns/net; exec sleep 300']));
     await all[2].says(/net:/);
+    if (browserPath('chromium')) await Chromium.launch(lab.command('b'));
     console.log(JSON.stringify([readlinkSync('/proc/' + lab.child.pid + '/ns/net'),
       ...all.map(({ child }) => readlinkSync('/proc/' + child.pid + '/ns/net'))]));`;
 
@@ -174,7 +177,8 @@ describe('when it ends', { skip }, () => {
 });
 
 test('without what it needs it says so in one line', () => {
-  assert.match(noLab('/nowhere/lab'), /^no laboratory here: lab: it is not installed, or not built$/);
+  assert.match(noLab('/nowhere/lab'),
+    /^no laboratory here: lab: it is not installed, or not built$/);
   const path = process.env.PATH;
   try {
     process.env.PATH = '/nowhere';

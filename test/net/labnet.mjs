@@ -33,6 +33,11 @@ export class Tab {
     this.page = page;
   }
 
+  /** @returns {Promise<string>} what the widget's face shows */
+  state() {
+    return this.page.evaluate(`document.getElementById('face').dataset.state`);
+  }
+
   /** The widget's face says so. @param {string} state */
   shows(state) {
     return this.page.until(`document.getElementById('face').dataset.state === '${state}'`);
