@@ -59,6 +59,7 @@ static int begin_session(struct fb_client *client) {
     memcpy(config.egress_id, egress->id, sizeof config.egress_id);
     memcpy(client->egress, egress->id, sizeof client->egress);
     memset(client->handle, 0, sizeof client->handle);
+    client->drop_why = NULL;
     client->counts.sessions_all++;
     return fb_session_new(&client->s, &config, fb_now_us());
 }
@@ -72,7 +73,8 @@ static void end_session(struct fb_client *client) {
     fb_timer_set(client->timer, FB_NEVER);
 }
 
-void fb_client_drop_session(struct fb_client *client) {
+void fb_client_drop_session(struct fb_client *client, const char *why) {
+    client->drop_why = why;
     fb_session_close(client->s, FB_CLOSE_NONE);
 }
 
@@ -135,7 +137,7 @@ static void keep_paths(struct fb_client *client) {
         if (err == FB_ERR_AGAIN) {
             /* No token: a living path will bring one; without any the session cannot resume. */
             if (first)
-                fb_client_drop_session(client);
+                fb_client_drop_session(client, "no path is left, and no token for another");
             return;
         }
         if (err != 0) {
@@ -221,11 +223,16 @@ static bool send_one(struct fb_client *client, uint64_t now) {
 
 /* The session's end: its connections end with it, and another session begins. */
 static void session_closed(struct fb_client *client, const struct fb_event *event) {
-    fb_client_say(client, FB_CLIENT_LOST, "the session has ended: %s", fb_close_text(event->code));
+    bool dropped = event->code == FB_CLOSE_NONE && !event->remote;
+    const char *why = dropped ? client->drop_why : fb_close_text(event->code);
+    if (why != NULL)
+        fb_client_say(client, FB_CLIENT_LOST,
+                      "the session has ended: %s; its connections are cut, another session begins",
+                      why);
     end_session(client);
     if (client->stopped)
         return;
-    if (event->code == FB_CLOSE_NONE && !event->remote) /* dropped: what failed has set the pace */
+    if (dropped) /* what failed has set the pace */
         fb_client_want_path(client, 0);
     else
         fb_client_failed(client, true);
@@ -332,7 +339,7 @@ int fb_client_new(struct fb_client **out, const struct fb_client_config *config,
     fb_list_init(&client->paths);
     fb_list_init(&client->conns);
     fb_list_init(&client->waiting);
-    fb_list_init(&client->ends);
+    fb_pipe_ends_init(&client->ends, FB_CLIENT_ENDS_MAX);
     int code = build(client, err);
     if (code != 0) {
         fb_client_free(client);

@@ -300,12 +300,29 @@ static void brokers_that_say_no(void **state) {
     await_ready(1);
     assert_int_equal(bench.offers_direct, 5);
     assert_true(bench.stages[FB_CLIENT_WAITING] >= 4);
+    assert_string_equal(bench.ended, ""); /* none had begun */
     /* The process that holds the session is gone: a new one begins. */
     bench.next[0] = FB_ANSWER_PROCESS_GONE;
     bench.next_count = 1;
     vol_close(carrier());
     await_ready(2);
     assert_true(counts().sessions_all >= 2);
+    assert_string_equal(bench.ended, "the session has ended: the egress was restarted; its "
+                                     "connections are cut, another session begins");
+    end();
+}
+
+static bool has_ended(void *ctx) {
+    return bench.ended[0] != '\0';
+}
+
+static void egress_shuts_down(void **state) {
+    begin(1);
+    await_ready(1);
+    fb_egress_stop(bench.e.egress);
+    assert_true(wait_for(&bench.e.loop, has_ended, NULL, WAIT_MS));
+    assert_string_equal(bench.ended, "the session has ended: the egress shuts down; its "
+                                     "connections are cut, another session begins");
     end();
 }
 
@@ -334,12 +351,19 @@ static void second_path_from_inside(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(progress_and_socks),  cmocka_unit_test(twenty_apps),
-        cmocka_unit_test(http_forms),          cmocka_unit_test(errors_reach_apps),
-        cmocka_unit_test(port_in_use),         cmocka_unit_test(volunteers_vanish),
-        cmocka_unit_test(volunteer_freezes),   cmocka_unit_test(bad_volunteers),
-        cmocka_unit_test(wrong_egress_key),    cmocka_unit_test(forged_document),
-        cmocka_unit_test(brokers_that_say_no), cmocka_unit_test(second_path_from_inside),
+        cmocka_unit_test(progress_and_socks),
+        cmocka_unit_test(twenty_apps),
+        cmocka_unit_test(http_forms),
+        cmocka_unit_test(errors_reach_apps),
+        cmocka_unit_test(port_in_use),
+        cmocka_unit_test(volunteers_vanish),
+        cmocka_unit_test(volunteer_freezes),
+        cmocka_unit_test(bad_volunteers),
+        cmocka_unit_test(wrong_egress_key),
+        cmocka_unit_test(forged_document),
+        cmocka_unit_test(brokers_that_say_no),
+        cmocka_unit_test(egress_shuts_down),
+        cmocka_unit_test(second_path_from_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
