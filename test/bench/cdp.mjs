@@ -17,11 +17,14 @@ const CALL_MS = 30000;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Chromium {
-  /** @param {string[]} [prefix] what stands before its command line */
-  static async launch(prefix = []) {
+  /**
+   * @param {string[]} [prefix] what stands before its command line
+   * @param {string[]} [flags] more of them
+   */
+  static async launch(prefix = [], flags = []) {
     const path = browserPath('chromium');
     if (!path) throw new Error('no chromium here');
-    const chromium = new Chromium([...prefix, path]);
+    const chromium = new Chromium([...prefix, path, ...flags]);
     await chromium.call('Target.getTargets'); // it is there
     return chromium;
   }

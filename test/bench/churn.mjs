@@ -23,10 +23,10 @@ const LEG = { delay: 50, rate: RATE, queue: (RATE / 8) * 0.1 };
 /** Half of each leg of 100 ms is at either end of it. @type {import('../net/lab.mjs').Link} */
 const FAR = { delay: 25 };
 /**
- * Of a new path where no other lives: STUN, TCP to the broker, offer, volunteer, its STUN, ICE,
+ * Of a new path where no other lives: STUN, TCP and TLS (2), offer, volunteer, its STUN, ICE,
  * DTLS, SCTP (2), and session packets there and back over both hops (2).
  */
-const NEW_PATH_MS = 11 * 100;
+const NEW_PATH_MS = 12 * 100;
 
 /** @typedef {import('./labstage.mjs').LabStage} LabStage */
 /** @param {number} ms */

@@ -38,7 +38,7 @@ export const TARGETS = {
   churn_gap: { max: 300 },
   churn_gap_silent: { max: 700 },
   churn_goodput: { min: 0.8 },
-  replace_gap: { max: 1400 },
+  replace_gap: { max: 1500 },
   cold_start_rtts: { max: 13 },
   fairness: { min: 0.9 },
   volunteer_queue: { max: 256 * 1024 },
