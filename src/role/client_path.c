@@ -240,6 +240,7 @@ static int send_offer(struct client_path *path, const struct fb_desc *local) {
 static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
     struct client_path *path = user;
     struct fb_client *client = path->client;
+    path->unanswered = fb_peer_unanswered(peer);
     int err = send_offer(path, local);
     if (err != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "no offer can be made: %s", fb_strerror(err));
@@ -311,13 +312,20 @@ static void on_writable(void *user, struct fb_peer *peer) {
     fb_client_pump(path->client);
 }
 
+static const char *why_closed(const struct client_path *path, enum fb_peer_reason reason) {
+    bool silent = reason == FB_PEER_ICE_FAILED || reason == FB_PEER_ICE_TIMEOUT;
+    if (silent && path->unanswered)
+        return "this network lets no UDP through, which volunteers need; use another network";
+    return fb_peer_reason_text(reason);
+}
+
 static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
     struct client_path *path = user;
     bool carried = path->state == PATH_OPEN;
     path->peer = NULL;
     fb_client_say(path->client, carried ? FB_CLIENT_LOST : FB_CLIENT_WAITING, "%s: %s",
                   carried ? "the volunteer is gone" : "no way to the volunteer",
-                  fb_peer_reason_text(reason));
+                  why_closed(path, reason));
     give_up(path, carried);
 }
 

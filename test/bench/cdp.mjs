@@ -17,10 +17,14 @@ const CALL_MS = 30000;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Chromium {
-  static async launch() {
+  /**
+   * @param {string[]} [prefix] what stands before its command line
+   * @param {string[]} [flags] more of them
+   */
+  static async launch(prefix = [], flags = []) {
     const path = browserPath('chromium');
     if (!path) throw new Error('no chromium here');
-    const chromium = new Chromium(path);
+    const chromium = new Chromium([...prefix, path, ...flags]);
     await chromium.call('Target.getTargets'); // it is there
     return chromium;
   }
@@ -28,11 +32,13 @@ export class Chromium {
   #last = 0;
   #rest = '';
   /** @type {Map<number, (reply: any) => void>} */ #waiting = new Map();
+  /** What to do at events, by method. @type {Map<string, (params: any) => void>} */
+  events = new Map();
 
-  /** @param {string} path */
-  constructor(path) {
+  /** @param {string[]} command */
+  constructor([file, ...args]) {
     this.dir = mkdtempSync(join(tmpdir(), 'footbridge-chromium-'));
-    this.child = spawn(path, [...CHROMIUM_FLAGS, '--headless', '--remote-debugging-pipe',
+    this.child = spawn(file, [...args, ...CHROMIUM_FLAGS, '--headless', '--remote-debugging-pipe',
       `--user-data-dir=${this.dir}`, 'about:blank'],
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
     this.ended = new Promise((done) => this.child.on('close', done));
@@ -48,6 +54,7 @@ export class Chromium {
     this.#rest = messages.pop() ?? '';
     for (const message of messages) {
       const reply = JSON.parse(message);
+      if (reply.method) this.events.get(reply.method)?.(reply.params);
       this.#waiting.get(reply.id)?.(reply);
       this.#waiting.delete(reply.id);
     }
@@ -57,12 +64,13 @@ export class Chromium {
    * @param {string} method
    * @param {Record<string, any>} [params]
    * @param {string} [sessionId]
+   * @param {number} [ms] that it may take
    * @returns {Promise<any>}
    */
-  call(method, params = {}, sessionId = undefined) {
+  call(method, params = {}, sessionId = undefined, ms = CALL_MS) {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), CALL_MS);
+      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), ms);
       this.#waiting.set(id, ({ error, result }) => {
         clearTimeout(timer);
         if (error) reject(new Error(`${method}: ${error.message}`));
@@ -82,11 +90,22 @@ export class Chromium {
     return page;
   }
 
+  /** Ends it as the kernel ends programs. */
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.ended;
+    this.#forget();
+  }
+
   async close() {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 5000);
     await this.call('Browser.close').catch(() => this.child.kill());
     await this.ended;
     clearTimeout(timer);
+    this.#forget();
+  }
+
+  #forget() { // its other processes may still be writing
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 }
@@ -106,11 +125,12 @@ export class Page {
   /**
    * The value of an expression, or of the promise that it is.
    * @param {string} expression
+   * @param {number} [ms] that it may take
    * @returns {Promise<any>}
    */
-  async evaluate(expression) {
+  async evaluate(expression, ms) {
     const { result, exceptionDetails } = await this.chromium.call('Runtime.evaluate',
-      { expression, awaitPromise: true, returnByValue: true }, this.session);
+      { expression, awaitPromise: true, returnByValue: true }, this.session, ms);
     if (exceptionDetails)
       throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
