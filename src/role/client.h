@@ -46,12 +46,13 @@ struct fb_client_config {
     struct fb_fetcher *fetcher;
     struct fb_rtc *rtc;
     const struct fb_crypto *crypto;
-    const struct fb_log *log;                /* may be NULL */
-    const struct fb_join *join;              /* copied */
-    const char *cache_file;                  /* for the network document; NULL: none */
-    uint32_t software_version;               /* FB_SOFTWARE_VERSION() */
-    struct fb_addr listen;                   /* of the proxy; port 0: a free one */
-    size_t paths;                            /* to be kept; 0: one */
+    const struct fb_log *log;   /* may be NULL */
+    const struct fb_join *join; /* copied */
+    const char *cache_file;     /* for the network document; NULL: none */
+    uint32_t software_version;  /* FB_SOFTWARE_VERSION() */
+    struct fb_addr listen;      /* of the proxy; port 0: a free one */
+    size_t paths;               /* to be kept; 0: one */
+    size_t lanes; /* at most, over all paths; 0: FB_LANES_CLIENT_MAX, 1: one for each path */
     const struct fb_client_handler *handler; /* outlives the client; may be NULL */
     void *user;
 };
@@ -71,6 +72,7 @@ const struct fb_addr *fb_client_proxy(const struct fb_client *client);
 
 struct fb_client_counts {
     uint64_t paths, connections; /* now: open paths, connections of apps */
+    uint64_t lanes;              /* now: open data channels of all paths */
     uint64_t paths_all, offers;  /* since the start */
     uint64_t sessions_all;
     uint64_t bytes_up, bytes_down; /* on paths */

@@ -13,6 +13,7 @@
 #define FB_ROLE_EGRESS_IMPL_H
 
 #include "base/list.h"
+#include "core/hop.h"
 #include "core/tokens.h"
 #include "net/loop.h"
 #include "role/dial.h"
