@@ -75,6 +75,7 @@ struct client_path {
     uint32_t number;          /* ... or through the session, under this number; 0: not */
     struct fb_timer *timer;   /* bounds the wait for an answer through the session */
     size_t queued;            /* in the volunteer, as it says */
+    bool unanswered;          /* no STUN server answered its peer */
     uint64_t heard_us;        /* last message on it */
     uint8_t first[FB_FIRST_LEN];
 };

@@ -248,6 +248,7 @@ static void on_described(void *user, struct fb_peer *peer, const struct fb_desc 
         fb_client_lane_described(lane, local);
         return;
     }
+    path->unanswered = fb_peer_unanswered(peer);
     int err = send_offer(path, local);
     if (err != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "no offer can be made: %s", fb_strerror(err));
@@ -334,6 +335,13 @@ static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t l
     fb_client_pump(client);
 }
 
+static const char *why_closed(const struct client_path *path, enum fb_peer_reason reason) {
+    bool silent = reason == FB_PEER_ICE_FAILED || reason == FB_PEER_ICE_TIMEOUT;
+    if (silent && path->unanswered)
+        return "this network lets no UDP through, which volunteers need; use another network";
+    return fb_peer_reason_text(reason);
+}
+
 static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
     struct client_lane *lane = user;
     struct client_path *path = lane->path;
@@ -344,7 +352,7 @@ static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reas
     }
     fb_client_say(path->client, carried ? FB_CLIENT_LOST : FB_CLIENT_WAITING, "%s: %s",
                   carried ? "the volunteer is gone" : "no way to the volunteer",
-                  fb_peer_reason_text(reason));
+                  why_closed(path, reason));
     give_up(path, carried);
 }
 
