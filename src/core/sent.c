@@ -115,6 +115,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
         if (packet->number == largest)
             rtt_sample(sent, now - packet->time, ack->value);
         ++*progress;
+        sent->delivered += packet->size;
         give(packet, sink, true);
         forget(sent, packet);
     }
@@ -124,6 +125,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
         if (!covered(ack, &at, packet->number))
             continue;
         ++*spurious;
+        sent->delivered += packet->size;
         give(packet, sink, true);
         forget(sent, packet);
     }

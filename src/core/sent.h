@@ -41,6 +41,7 @@ struct fb_sent {
     struct fb_list in_flight; /* oldest first; all elicit acknowledgement */
     struct fb_list lost;      /* declared lost, oldest declaration first */
     size_t bytes;             /* in flight */
+    uint64_t delivered;       /* bytes ever acknowledged */
     uint64_t end;             /* highest number sent, plus one */
     uint64_t acked;           /* highest number acknowledged, plus one */
     uint64_t ack_time;        /* when something new was last acknowledged, or sending began anew */
