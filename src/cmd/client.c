@@ -8,7 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/member.h"
 #include "cmd/options.h"
-#include "core/session.h"
+#include "core/pathset.h"
 
 struct run {
     struct fb_member member;
@@ -74,12 +74,12 @@ int fb_cmd_client(int argc, char **argv) {
     static struct run run;
     struct fb_member_config member = {.stop = stop, .user = &run};
     const char *listen = "127.0.0.1:1080";
-    uint64_t paths = 1;
+    uint64_t paths = 4;
     const struct fb_option options[] = {
         {"join", "LINK", "the network's join link", .text = &member.join, .required = true},
         {"listen", "ADDRESS:PORT", "where apps find the proxy (127.0.0.1:1080)", .text = &listen},
-        {"paths", "N", "volunteers to use at once (1)", .number = &paths, .min = 1,
-         .max = FB_SESSION_PATHS_MAX},
+        {"paths", "N", "volunteers to use at once (4)", .number = &paths, .min = 1,
+         .max = FB_PATHSET_TARGET_MAX},
         {"ca", "FILE", "certificates to trust instead of the system's (PEM)", .text = &member.ca},
         {"cache", "DIRECTORY", "where the network document is kept (~/.cache/footbridge)",
          .text = &member.cache},

@@ -176,8 +176,28 @@ static unsigned wanted_spare(const struct fb_pathset *set) {
 
 /* ---- facts ---- */
 
+/* Attempts made in parallel fail together, and count once. */
+static void pace(struct fb_pathset *set, uint64_t began, enum fb_pathset_why why) {
+    if (set->paced != 0 && began < set->paced)
+        return;
+    set->paced = set->now;
+    fb_random(set->rng, &set->chance, 1);
+    set->hurry = why == FB_PATHSET_AGAIN;
+    if (why == FB_PATHSET_NOBODY)
+        set->nobodies++;
+    else
+        set->failures++;
+}
+
+static bool is_proven(const struct fb_pathset *set, const struct entry *entry) {
+    return entry->proven || set->now - entry->since >= FB_PATHSET_PROVEN_US;
+}
+
 void fb_pathset_session(struct fb_pathset *set, bool ready, uint64_t now) {
     advance(set, now);
+    for (size_t i = 0; i < FB_PATHSET_PATHS_MAX && !ready; i++)
+        if (is_open(&set->entries[i]) && !is_proven(set, &set->entries[i]))
+            pace(set, set->entries[i].since, FB_PATHSET_FAILED);
     if (!ready) {
         memset(set->entries, 0, sizeof set->entries);
         set->tokens = true;
@@ -245,19 +265,6 @@ void fb_pathset_measured(struct fb_pathset *set, uint32_t id,
         entry->suspect_since = set->now;
 }
 
-/* Attempts made in parallel fail together, and count once. */
-static void pace(struct fb_pathset *set, uint64_t began, enum fb_pathset_why why) {
-    if (set->paced != 0 && began < set->paced)
-        return;
-    set->paced = set->now;
-    fb_random(set->rng, &set->chance, 1);
-    set->hurry = why == FB_PATHSET_AGAIN;
-    if (why == FB_PATHSET_NOBODY)
-        set->nobodies++;
-    else
-        set->failures++;
-}
-
 void fb_pathset_unable(struct fb_pathset *set, uint64_t now) {
     advance(set, now);
     pace(set, set->now, FB_PATHSET_FAILED);
@@ -280,11 +287,11 @@ void fb_pathset_over(struct fb_pathset *set, uint32_t id, enum fb_pathset_why wh
         wait_us = SECOND;
     if (wait_us > 0)
         set->later = set->now + smaller(wait_us, FB_PATHSET_LATER_MAX_US);
-    if (!is_open(entry))
+    if (!is_open(entry) && why != FB_PATHSET_STRAY)
         pace(set, entry->began, why);
-    else if (!entry->proven && set->now - entry->since < FB_PATHSET_PROVEN_US)
+    else if (is_open(entry) && !is_proven(set, entry))
         pace(set, entry->since, FB_PATHSET_FAILED);
-    else if (set->nobodies > 1)
+    else if (is_open(entry) && set->nobodies > 1)
         set->nobodies = 1; /* what nobody had is needed more now, and may be there meanwhile */
     *entry = (struct entry){0};
     unmark(set); /* what there is is better than what can be had */
@@ -419,7 +426,7 @@ static void note_proven(struct fb_pathset *set) {
         struct entry *entry = &set->entries[i];
         if (!is_open(entry) || entry->proven)
             continue;
-        entry->proven = set->now - entry->since >= FB_PATHSET_PROVEN_US;
+        entry->proven = is_proven(set, entry);
         if (entry->proven)
             set->failures = 0;
         await(set, entry->since + FB_PATHSET_PROVEN_US);

@@ -83,8 +83,8 @@ void fb_pathset_free(struct fb_pathset *set);
 
 /* ---- facts about the session ---- */
 
-/* false: a session begins, and all paths are forgotten (not the pace); true: its handshake is done.
- */
+/* false: a session begins, and all paths are forgotten (not the pace: a session that ended soon after
+ * its path had opened counts as a failure); true: its handshake is done. */
 void fb_pathset_session(struct fb_pathset *set, bool ready, uint64_t now);
 /* How many streams are open. */
 void fb_pathset_streams(struct fb_pathset *set, size_t streams, uint64_t now);
@@ -119,6 +119,7 @@ enum fb_pathset_why {
     FB_PATHSET_NOBODY, /* no volunteer was idle */
     FB_PATHSET_LATER,  /* too many offers: not before wait_us from now */
     FB_PATHSET_DENIED, /* another offer will hardly help */
+    FB_PATHSET_STRAY,  /* the offer was lost with the path that carried it: no fault of anybody */
 };
 /* wait_us: with any reason, if the broker gave one; 0: none. */
 void fb_pathset_over(struct fb_pathset *set, uint32_t id, enum fb_pathset_why why, uint64_t wait_us,
