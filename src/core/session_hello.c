@@ -142,6 +142,8 @@ void fb_session_issue_tokens(struct fb_session *s) {
         struct fb_token_entry *entry = &s->tokens[i];
         if (entry->used)
             continue;
+        if (s->next_path == UINT32_MAX)
+            return; /* ids are never used again: this session gets no further paths */
         /* When the process has too many, the client keeps the ones it has. */
         if (fb_tokens_put(s->config.tokens, s, s->next_path, entry->token) != 0)
             return;

@@ -66,6 +66,7 @@ static int begin_session(struct fb_client *client) {
     memcpy(config.egress_id, egress->id, sizeof config.egress_id);
     memcpy(client->egress, egress->id, sizeof client->egress);
     memset(client->handle, 0, sizeof client->handle);
+    client->drop_why = NULL;
     client->counts.sessions_all++;
     fb_pathset_session(client->set, false, fb_now_us());
     return fb_session_new(&client->s, &config, fb_now_us());
@@ -80,7 +81,8 @@ static void end_session(struct fb_client *client) {
     fb_timer_set(client->timer, FB_NEVER);
 }
 
-void fb_client_drop_session(struct fb_client *client) {
+void fb_client_drop_session(struct fb_client *client, const char *why) {
+    client->drop_why = why;
     fb_session_close(client->s, FB_CLOSE_NONE);
 }
 
@@ -156,7 +158,9 @@ static void act(struct fb_client *client, const struct fb_pathset_action *action
     case FB_PATHSET_ACTIVE: (void)fb_session_path_standby(client->s, action->path, false); break;
     case FB_PATHSET_STANDBY: (void)fb_session_path_standby(client->s, action->path, true); break;
     case FB_PATHSET_DROP: drop_path(client, action); break;
-    case FB_PATHSET_NEW_SESSION: fb_client_drop_session(client); break;
+    case FB_PATHSET_NEW_SESSION:
+        fb_client_drop_session(client, "no path is left, and no token for another");
+        break;
     }
 }
 
@@ -261,7 +265,12 @@ static bool send_one(struct fb_client *client, uint64_t now) {
 
 /* The session's end: its connections end with it, and another session begins. */
 static void session_closed(struct fb_client *client, const struct fb_event *event) {
-    fb_client_say(client, FB_CLIENT_LOST, "the session has ended: %s", fb_close_text(event->code));
+    bool dropped = event->code == FB_CLOSE_NONE && !event->remote;
+    const char *why = dropped ? client->drop_why : fb_close_text(event->code);
+    if (why != NULL)
+        fb_client_say(client, FB_CLIENT_LOST,
+                      "the session has ended: %s; its connections are cut, another session begins",
+                      why);
     end_session(client);
     if (!client->stopped)
         fb_timer_set(client->decide, fb_now_us());
@@ -371,7 +380,7 @@ int fb_client_new(struct fb_client **out, const struct fb_client_config *config,
     fb_list_init(&client->paths);
     fb_list_init(&client->conns);
     fb_list_init(&client->waiting);
-    fb_list_init(&client->ends);
+    fb_pipe_ends_init(&client->ends, FB_CLIENT_ENDS_MAX);
     int code = build(client, err);
     if (code != 0) {
         fb_client_free(client);

@@ -106,14 +106,16 @@ static void take_answer(struct client_path *path, struct fb_answer *answer) {
         found(path, answer);
         return;
     }
-    fb_client_say(client, FB_CLIENT_WAITING, "%s; trying again",
-                  fb_answer_status_text(answer->status));
-    if (answer->status == FB_ANSWER_PROCESS_GONE)
-        fb_client_drop_session(client);
+    const char *why = fb_answer_status_text(answer->status);
+    bool ready = fb_session_ready(client->s);
+    if (answer->status == FB_ANSWER_PROCESS_GONE && ready)
+        fb_client_drop_session(client, why);
+    else
+        fb_client_say(client, FB_CLIENT_WAITING, "%s; trying again", why);
     if (answer->status == FB_ANSWER_NO_EGRESS) {
         client->egress_turn++;
-        if (!fb_session_ready(client->s))
-            fb_client_drop_session(client);
+        if (!ready)
+            fb_client_drop_session(client, NULL);
     }
     give_up(path, why_of(answer->status), answer->retry_after * FB_CLIENT_SECOND_US);
 }

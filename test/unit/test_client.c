@@ -300,22 +300,39 @@ static void brokers_that_say_no(void **state) {
     await_ready(1);
     assert_int_equal(bench.offers_direct, 5);
     assert_true(bench.stages[FB_CLIENT_WAITING] >= 4);
+    assert_string_equal(bench.ended, ""); /* none had begun */
     /* The process that holds the session is gone: a new one begins. */
     bench.next[0] = FB_ANSWER_PROCESS_GONE;
     bench.next_count = 1;
     vol_close(carrier());
     await_ready(2);
     assert_true(counts().sessions_all >= 2);
+    assert_string_equal(bench.ended, "the session has ended: the egress was restarted; its "
+                                     "connections are cut, another session begins");
     end();
 }
 
-static bool has_paths(void *ctx) {
-    return counts().paths >= *(const uint64_t *)ctx;
+static bool has_ended(void *ctx) {
+    return bench.ended[0] != '\0';
 }
 
-static void await_paths(uint64_t paths) {
-    if (!wait_for(&bench.e.loop, has_paths, &paths, WAIT_MS))
-        fail_msg("%u paths and no more; the client last said: %s", (unsigned)counts().paths,
+static void egress_shuts_down(void **state) {
+    begin(1);
+    await_ready(1);
+    fb_egress_stop(bench.e.egress);
+    assert_true(wait_for(&bench.e.loop, has_ended, NULL, WAIT_MS));
+    assert_string_equal(bench.ended, "the session has ended: the egress shuts down; its "
+                                     "connections are cut, another session begins");
+    end();
+}
+
+static bool has_had_paths(void *ctx) {
+    return counts().paths_all >= *(const uint64_t *)ctx;
+}
+
+static void await_paths(uint64_t paths_all) {
+    if (!wait_for(&bench.e.loop, has_had_paths, &paths_all, WAIT_MS))
+        fail_msg("%u paths and no more; the client last said: %s", (unsigned)counts().paths_all,
                  bench.last);
 }
 
@@ -339,13 +356,13 @@ static void rendezvous_inside_the_session(void **state) {
     for (unsigned i = 1; i <= 3; i++) {
         read_until(&app, app.got + (2 << 20));
         vol_close(carrier());
-        await_paths(3);
+        await_paths(3 + i);
     }
     assert_int_equal(bench.offers_direct, 1);
     assert_int_equal(bench.offers_inside, 5);
     for (size_t i = 0; i < bench.vol_count; i++)
         vol_close(&bench.vols[i]);
-    await_paths(3);
+    await_paths(9);
     assert_int_equal(bench.offers_direct, 2);
     await(&app.ended);
     assert_int_equal(app.got, bench.e.send.size);
@@ -358,12 +375,19 @@ static void rendezvous_inside_the_session(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(progress_and_socks),  cmocka_unit_test(twenty_apps),
-        cmocka_unit_test(http_forms),          cmocka_unit_test(errors_reach_apps),
-        cmocka_unit_test(port_in_use),         cmocka_unit_test(volunteers_vanish),
-        cmocka_unit_test(volunteer_freezes),   cmocka_unit_test(bad_volunteers),
-        cmocka_unit_test(wrong_egress_key),    cmocka_unit_test(forged_document),
-        cmocka_unit_test(brokers_that_say_no), cmocka_unit_test(rendezvous_inside_the_session),
+        cmocka_unit_test(progress_and_socks),
+        cmocka_unit_test(twenty_apps),
+        cmocka_unit_test(http_forms),
+        cmocka_unit_test(errors_reach_apps),
+        cmocka_unit_test(port_in_use),
+        cmocka_unit_test(volunteers_vanish),
+        cmocka_unit_test(volunteer_freezes),
+        cmocka_unit_test(bad_volunteers),
+        cmocka_unit_test(wrong_egress_key),
+        cmocka_unit_test(forged_document),
+        cmocka_unit_test(brokers_that_say_no),
+        cmocka_unit_test(egress_shuts_down),
+        cmocka_unit_test(rendezvous_inside_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
