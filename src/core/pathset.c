@@ -29,6 +29,7 @@ struct entry {
     enum state state;
     uint64_t began, since;  /* since: of ASKING, ANSWERED, or open */
     uint64_t suspect_since; /* FB_PATHSET_NEVER: it is not */
+    uint64_t suspected;     /* when it last was; 0: never */
     struct fb_pathset_measure measure;
     unsigned bad; /* samples in which it was much worse than the others */
     bool proven;  /* it lived for FB_PATHSET_PROVEN_US */
@@ -259,6 +260,8 @@ void fb_pathset_measured(struct fb_pathset *set, uint32_t id,
     if (entry == NULL || !is_open(entry))
         return;
     entry->measure = *measure;
+    if (measure->suspect)
+        entry->suspected = set->now;
     if (!measure->suspect)
         entry->suspect_since = FB_PATHSET_NEVER;
     else if (entry->suspect_since == FB_PATHSET_NEVER)
@@ -334,6 +337,8 @@ static bool is_worse(const struct entry *a, const struct entry *b) {
         return a->marked;
     if (a->suspect_since != b->suspect_since)
         return a->suspect_since < b->suspect_since;
+    if (a->suspected != b->suspected)
+        return a->suspected > b->suspected;
     if (a->bad / 4 != b->bad / 4)
         return a->bad > b->bad;
     if (a->measure.rate != b->measure.rate)
