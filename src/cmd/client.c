@@ -9,7 +9,7 @@
 #include "cmd/member.h"
 #include "cmd/options.h"
 #include "core/lanes.h"
-#include "core/session.h"
+#include "core/pathset.h"
 
 struct run {
     struct fb_member member;
@@ -76,12 +76,12 @@ int fb_cmd_client(int argc, char **argv) {
     static struct run run;
     struct fb_member_config member = {.stop = stop, .user = &run};
     const char *listen = "127.0.0.1:1080";
-    uint64_t paths = 1, lanes = FB_LANES_CLIENT_MAX;
+    uint64_t paths = 4, lanes = FB_LANES_CLIENT_MAX;
     const struct fb_option options[] = {
         {"join", "LINK", "the network's join link", .text = &member.join, .required = true},
         {"listen", "ADDRESS:PORT", "where apps find the proxy (127.0.0.1:1080)", .text = &listen},
-        {"paths", "N", "volunteers to use at once (1)", .number = &paths, .min = 1,
-         .max = FB_SESSION_PATHS_MAX},
+        {"paths", "N", "volunteers to use at once (4)", .number = &paths, .min = 1,
+         .max = FB_PATHSET_TARGET_MAX},
         {"lanes", "N", "connections to them at most, in all (32)", .number = &lanes, .min = 1,
          .max = FB_LANES_CLIENT_MAX},
         {"ca", "FILE", "certificates to trust instead of the system's (PEM)", .text = &member.ca},

@@ -21,6 +21,14 @@
 
 #define FB_DEST_MAX (1 + 1 + FB_HOST_MAX + 2)
 
+/* How long the egress waits for a whole prologue, from the stream's first byte; and the codes of
+ * its RESET_STREAM. */
+#define FB_DEST_WAIT_US UINT64_C(10000000)
+enum fb_dest_reset {
+    FB_DEST_RESET = 0,      /* no prologue, or broken at either end */
+    FB_DEST_RESET_LATE = 1, /* the prologue did not come in time */
+};
+
 struct fb_dest {
     struct fb_addr addr;        /* family 0: the name counts */
     char name[FB_HOST_MAX + 1]; /* "" when addr counts */

@@ -21,7 +21,9 @@ void fb_sent_init(struct fb_sent *sent, const struct fb_mem *mem) {
 }
 
 static void forget(struct fb_sent *sent, struct fb_sent_packet *packet) {
-    if (!packet->lost)
+    if (packet->lost)
+        sent->lost_count--;
+    else
         sent->bytes -= packet->size;
     fb_list_remove(&packet->link);
     fb_free(sent->mem, packet);
@@ -46,14 +48,14 @@ int fb_sent_add(struct fb_sent *sent, uint64_t number, size_t size,
         return FB_ERR_NOMEM;
     packet->number = number;
     packet->time = now;
-    packet->size = size;
+    packet->size = size < FB_SENT_SIZE_MIN ? FB_SENT_SIZE_MIN : size;
     packet->count = (uint8_t)count;
     if (count > 0)
         memcpy(packet->frames, frames, count * sizeof *frames);
     if (fb_list_empty(&sent->in_flight))
         sent->ack_time = now;
     fb_list_push(&sent->in_flight, &packet->link);
-    sent->bytes += size;
+    sent->bytes += packet->size;
     fb_sent_note(sent, number);
     return 0;
 }
@@ -115,6 +117,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
         if (packet->number == largest)
             rtt_sample(sent, now - packet->time, ack->value);
         ++*progress;
+        sent->delivered += packet->size;
         give(packet, sink, true);
         forget(sent, packet);
     }
@@ -124,6 +127,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
         if (!covered(ack, &at, packet->number))
             continue;
         ++*spurious;
+        sent->delivered += packet->size;
         give(packet, sink, true);
         forget(sent, packet);
     }
@@ -159,6 +163,12 @@ uint64_t fb_sent_deadline(const struct fb_sent *sent) {
     return deadline;
 }
 
+/* It will not be acknowledged any more. */
+static void give_up_oldest(struct fb_sent *sent) {
+    sent->gaps++;
+    forget(sent, packet_of(sent->lost.next));
+}
+
 static void lose(struct fb_sent *sent, struct fb_sent_packet *packet, uint64_t now,
                  const struct fb_sent_sink *sink) {
     sent->bytes -= packet->size;
@@ -166,7 +176,10 @@ static void lose(struct fb_sent *sent, struct fb_sent_packet *packet, uint64_t n
     packet->time = now; /* from here on: when it was declared lost */
     fb_list_remove(&packet->link);
     fb_list_push(&sent->lost, &packet->link);
+    sent->lost_count++;
     give(packet, sink, false);
+    if (sent->lost_count > FB_SENT_LOST_MAX)
+        give_up_oldest(sent);
 }
 
 enum fb_sent_verdict fb_sent_tick(struct fb_sent *sent, uint64_t now,
@@ -174,11 +187,9 @@ enum fb_sent_verdict fb_sent_tick(struct fb_sent *sent, uint64_t now,
     uint64_t threshold = fb_sent_threshold(sent);
     *lost = 0;
     FB_LIST_EACH (it, &sent->lost) {
-        struct fb_sent_packet *packet = packet_of(it);
-        if (packet->time + 3 * threshold > now)
+        if (packet_of(it)->time + 3 * threshold > now)
             break;
-        sent->gaps++;
-        forget(sent, packet);
+        give_up_oldest(sent);
     }
     FB_LIST_EACH (it, &sent->in_flight) {
         struct fb_sent_packet *packet = packet_of(it);

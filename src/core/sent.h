@@ -26,11 +26,17 @@ struct fb_sent_frame {
 };
 
 #define FB_SENT_FRAMES_MAX 24
+/* A packet counts as at least so many bytes in flight: what is remembered of it takes memory
+ * whatever its size, and windows are counted in bytes. A window of 512 KiB then holds 2,048. */
+#define FB_SENT_SIZE_MIN 256
+/* Lost packets remembered at once: twice what 512 KiB of the smallest full packets (1,100 bytes)
+ * are. Beyond that the oldest counts as truly lost before its 3 T are over. */
+#define FB_SENT_LOST_MAX 1024
 
 struct fb_sent_packet {
     struct fb_list link;
     uint64_t number, time; /* us */
-    size_t size;           /* of the whole message */
+    size_t size;           /* of the whole message, or FB_SENT_SIZE_MIN */
     bool lost;
     uint8_t count;
     struct fb_sent_frame frames[]; /* count of them */
@@ -40,7 +46,9 @@ struct fb_sent {
     const struct fb_mem *mem;
     struct fb_list in_flight; /* oldest first; all elicit acknowledgement */
     struct fb_list lost;      /* declared lost, oldest declaration first */
+    size_t lost_count;        /* in that list */
     size_t bytes;             /* in flight */
+    uint64_t delivered;       /* bytes ever acknowledged */
     uint64_t end;             /* highest number sent, plus one */
     uint64_t acked;           /* highest number acknowledged, plus one */
     uint64_t ack_time;        /* when something new was last acknowledged, or sending began anew */

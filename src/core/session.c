@@ -321,7 +321,7 @@ void fb_session_stats(const struct fb_session *s, struct fb_session_stats *stats
     FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         uint64_t rtt = p->sent.smoothed_rtt;
-        if (p->state == PATH_OPEN && rtt > 0 && (best == 0 || rtt < best))
+        if (p->state == FB_PATH_IS_OPEN && rtt > 0 && (best == 0 || rtt < best))
             best = rtt;
     }
     *stats = s->stats;

@@ -127,6 +127,39 @@ void fb_session_path_down(struct fb_session *s, uint32_t path, uint64_t now);
 void fb_session_path_queued(struct fb_session *s, uint32_t path, size_t bytes);
 /* Paths on which data can flow now. */
 size_t fb_session_open_paths(const struct fb_session *s);
+/*
+ * A warm spare: an open path that gets no data, of either end (the peer is told), as long as
+ * another is open and not suspect; then data flows on it at once, as on any other, until another is
+ * back. May be said of a path in any state. FB_ERR_NOT_FOUND: it is gone.
+ */
+int fb_session_path_standby(struct fb_session *s, uint32_t path, bool standby);
+
+enum fb_path_state {
+    FB_PATH_IS_OFFERED,  /* client: the first message is made */
+    FB_PATH_IS_UP,       /* client: the channel is open, the egress has not answered */
+    FB_PATH_IS_ATTACHED, /* egress: the first message was good, the channel may not be open */
+    FB_PATH_IS_OPEN,
+    FB_PATH_IS_CLOSED, /* gone; kept 3 T for late acknowledgements */
+};
+
+/* What is known of one path, to judge its worth by. */
+struct fb_path_stats {
+    enum fb_path_state state;
+    bool standby;                     /* said by this end or by the peer */
+    bool suspect;                     /* this end waits in vain for acknowledgements */
+    uint64_t since_us;                /* when it came into its state */
+    uint64_t heard_us;                /* last authenticated packet; before: when it was made */
+    uint64_t smoothed_rtt_us;         /* 0: no sample yet */
+    uint64_t min_rtt_us;              /* 0: no sample yet */
+    uint64_t send_rate, receive_rate; /* bytes a second of late: acknowledged, arrived */
+    uint64_t sent_bytes;              /* of packets, acknowledged */
+    uint64_t received_bytes;          /* of packets, authenticated */
+    size_t in_flight;                 /* bytes sent, not acknowledged, not given up */
+    size_t window;                    /* bytes that may be in flight now */
+};
+/* FB_ERR_NOT_FOUND: it is gone. */
+int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t now,
+                          struct fb_path_stats *stats);
 
 /*
  * A session message (kind byte included) from a path; it is decrypted in place. 0, also for what

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "core/meter.h"
 #include "core/packet.h"
 #include "core/sent.h"
 #include "core/session.h"
@@ -42,18 +43,10 @@
 #define FB_PATH_RESERVE ((size_t)32 * 1024) /* of the window, for control */
 #define FB_RETRY (50 * FB_MS)               /* after a failed allocation */
 
-enum path_state {
-    PATH_OFFERED,  /* client: the first message is made */
-    PATH_UP,       /* client: the channel is open, the egress has not answered */
-    PATH_ATTACHED, /* egress: the first message was good, the client's channel may not be open */
-    PATH_OPEN,
-    PATH_CLOSED, /* gone; kept 3 T for late acknowledgements */
-};
-
 struct fb_path {
     struct fb_list link;
     uint32_t id;
-    enum path_state state;
+    enum fb_path_state state;
     uint64_t since; /* of the state */
     uint64_t heard; /* last authenticated packet */
     struct fb_packets packets;
@@ -65,7 +58,9 @@ struct fb_path {
     size_t queued;                  /* fb_session_path_queued() */
     size_t max_packet;              /* wanted by the peer */
     uint64_t status_out, status_in; /* sequence numbers of PATH_STATUS; in: next acceptable */
+    bool standby, peer_standby;     /* a spare in the eyes of this end, of the peer */
     bool suspect, send_ping, send_status, send_close;
+    struct fb_meter sent_meter, received_meter;
     bool event_open, event_closed;
     enum fb_path_reason reason;
     uint8_t *reply; /* egress, path 0: FB_REPLY_LEN bytes to send first, or NULL */
@@ -152,7 +147,8 @@ void fb_session_issue_tokens(struct fb_session *s);
 /* session_path.c */
 struct fb_path *fb_path_find(const struct fb_session *s, uint32_t id);
 /* Adds a path in state; keyed when the secrets are known. NULL: FB_ERR_NOMEM. */
-struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum path_state state, uint64_t now);
+struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum fb_path_state state,
+                            uint64_t now);
 void fb_path_remove(struct fb_session *s, struct fb_path *p);
 int fb_path_key(struct fb_session *s, struct fb_path *p, uint64_t now);
 void fb_path_set_open(struct fb_session *s, struct fb_path *p, uint64_t now);
@@ -165,6 +161,8 @@ void fb_path_tick(struct fb_session *s, struct fb_path *p, uint64_t now);
 /* What becomes of a frame that was acknowledged or lost. */
 struct fb_sent_sink fb_path_sink(struct fb_session *s);
 bool fb_path_usable(const struct fb_path *p);
+/* Either end wants it left idle. */
+bool fb_path_spare(const struct fb_path *p);
 
 /* session_stream.c */
 struct fb_stream *fb_stream_find(const struct fb_session *s, uint64_t id);

@@ -153,7 +153,7 @@ static verdict on_token(struct fb_session *s, const struct fb_frame *f) {
 
 static void on_abandon(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
     struct fb_path *p = f->path <= UINT32_MAX ? fb_path_find(s, (uint32_t)f->path) : NULL;
-    if (p != NULL && p->state != PATH_CLOSED) {
+    if (p != NULL && p->state != FB_PATH_IS_CLOSED) {
         fb_path_close(s, p, FB_PATH_ABANDONED, true, false, now);
         return;
     }
@@ -173,6 +173,7 @@ static void on_path_status(struct fb_session *s, const struct fb_frame *f) {
     if (p == NULL || f->sequence < p->status_in)
         return;
     p->status_in = f->sequence + 1;
+    p->peer_standby = f->code & FB_STATUS_STANDBY;
     p->max_packet = f->value < FB_PACKET_MIN    ? FB_PACKET_MIN
                     : f->value > FB_MESSAGE_MAX ? FB_MESSAGE_MAX
                                                 : (size_t)f->value;
@@ -223,9 +224,11 @@ static verdict on_ack(struct fb_session *s, const struct fb_frame *f, uint64_t n
     unsigned progress, spurious;
     if (p == NULL)
         return FB_CLOSE_NONE; /* died more than 3 T ago */
+    uint64_t delivered = p->sent.delivered;
     if (fb_sent_ack(&p->sent, f, now, &sink, &progress, &spurious) != 0)
         return FB_CLOSE_PROTOCOL;
     s->stats.spurious_packets += spurious;
+    fb_meter_add(&p->sent_meter, p->sent.delivered - delivered, now);
     if (progress + spurious > 0)
         p->suspect = false;
     return FB_CLOSE_NONE;
@@ -309,7 +312,7 @@ int fb_session_recv(struct fb_session *s, uint32_t path, uint8_t *msg, size_t le
     s->now = now;
     if (s->closed || s->closing)
         return FB_ERR_CLOSED;
-    if (p == NULL || p->state == PATH_CLOSED || len < 2)
+    if (p == NULL || p->state == FB_PATH_IS_CLOSED || len < 2)
         return 0;
     int err;
     s->stats.received_bytes += len;
@@ -333,7 +336,8 @@ int fb_session_recv(struct fb_session *s, uint32_t path, uint8_t *msg, size_t le
     }
     s->stats.received_packets++;
     s->heard = p->heard = now;
-    if (p->state != PATH_OPEN)
+    fb_meter_add(&p->received_meter, len, now);
+    if (p->state != FB_PATH_IS_OPEN)
         fb_path_set_open(s, p, now);
     return on_packet(s, p, number, frames, frames_len, now);
 }

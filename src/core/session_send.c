@@ -59,7 +59,7 @@ static bool ack_is_due(const struct fb_path *p, uint64_t now) {
 
 /* Acknowledgements go by their own path, and by another when that one is suspect or gone. */
 static bool ack_goes_elsewhere(const struct fb_path *p) {
-    return p->state == PATH_CLOSED || p->suspect;
+    return p->state == FB_PATH_IS_CLOSED || p->suspect;
 }
 
 static void put_acks(struct draft *d, uint64_t now) {
@@ -67,7 +67,8 @@ static void put_acks(struct draft *d, uint64_t now) {
         put_ack(d, d->p, now);
     FB_LIST_EACH (it, &d->s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (p != d->p && d->p->state == PATH_OPEN && ack_goes_elsewhere(p) && ack_is_due(p, now))
+        if (p != d->p && d->p->state == FB_PATH_IS_OPEN && ack_goes_elsewhere(p) &&
+            ack_is_due(p, now))
             put_ack(d, p, now);
     }
 }
@@ -80,7 +81,7 @@ static void put_path_control(struct draft *d) {
         struct fb_frame f = {.type = FB_FRAME_PATH_STATUS,
                              .path = p->id,
                              .sequence = p->status_out,
-                             .code = FB_STATUS_AVAILABLE,
+                             .code = p->standby ? FB_STATUS_STANDBY : 0,
                              .value = FB_MESSAGE_MAX};
         if (put(d, &f, p->id)) {
             p->status_out++;
@@ -247,21 +248,43 @@ static bool window_open(const struct fb_path *p, size_t reserve) {
            p->queued < FB_PATH_QUEUE_MAX + reserve;
 }
 
-/* The quickest path with room; a suspect one only when there is no other, be it without room: what
- * goes out on a path that is dead holds up its stream until it is sent again. */
+/* What a path is good for: a spare only where there is no other; a suspect one only where there is
+ * no spare, be they all without room: what goes out on a path that is dead holds up its stream. */
+enum rank { RANK_NONE, RANK_SUSPECT, RANK_SPARE, RANK_ACTIVE };
+
+static enum rank rank_of(const struct fb_path *p) {
+    return p->state != FB_PATH_IS_OPEN ? RANK_NONE
+           : p->suspect                ? RANK_SUSPECT
+           : fb_path_spare(p)          ? RANK_SPARE
+                                       : RANK_ACTIVE;
+}
+
+/* The quickest with room of those that rank highest. */
 static struct fb_path *best_path(const struct fb_session *s, size_t reserve) {
     struct fb_path *best = NULL;
-    bool healthy = false;
+    enum rank highest = RANK_NONE;
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        healthy |= p->state == PATH_OPEN && !p->suspect;
-        if (p->state != PATH_OPEN || !window_open(p, reserve))
+        enum rank rank = rank_of(p);
+        if (rank > highest) {
+            highest = rank;
+            best = NULL;
+        }
+        if (rank == RANK_NONE || rank < highest || !window_open(p, reserve))
             continue;
-        if (best == NULL || (best->suspect && !p->suspect) ||
-            (best->suspect == p->suspect && p->sent.smoothed_rtt < best->sent.smoothed_rtt))
+        if (best == NULL || p->sent.smoothed_rtt < best->sent.smoothed_rtt)
             best = p;
     }
-    return best != NULL && best->suspect && healthy ? NULL : best;
+    return best;
+}
+
+/* Whether a packet of this path may carry what any path may. */
+static bool serves(const struct fb_session *s, const struct fb_path *p) {
+    enum rank rank = rank_of(p);
+    FB_LIST_EACH (it, &s->paths)
+        if (rank_of(FB_CONTAINER(it, struct fb_path, link)) > rank)
+            return false;
+    return rank > RANK_NONE;
 }
 
 static bool session_has_control(const struct fb_session *s) {
@@ -321,10 +344,9 @@ static size_t send_packet(struct fb_session *s, struct fb_path *p, uint8_t *buf,
     struct draft d = start(s, p, buf);
     put_acks(&d, now);
     put_path_control(&d);
-    /* A suspect path is asked whether it lives; what matters goes by another as long as there is
-     * one. */
-    if (p->state == PATH_OPEN && window_open(p, FB_PATH_RESERVE) &&
-        (!p->suspect || best_path(s, FB_PATH_RESERVE) == p)) {
+    /* A suspect path is asked whether it lives, a spare kept warm; what matters goes by another as
+     * long as there is one. */
+    if (serves(s, p) && window_open(p, FB_PATH_RESERVE)) {
         put_limits(&d);
         put_path_ids(&d);
         put_messages(&d);

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "core/hop.h"
 #include "core/lanes.h"
+#include "core/pathset.h"
 #include "core/proxyhead.h"
 #include "core/rendezvous.h"
 #include "core/session.h"
@@ -25,10 +26,12 @@
 #include "rtc/peer.h"
 
 #define FB_CLIENT_SCRATCH 65536
+/* Sockets of apps with last bytes to go: an app that stops reading is rare, and its own doing. */
+#define FB_CLIENT_ENDS_MAX 256
 #define FB_CLIENT_SECOND_US UINT64_C(1000000)
 /* With connections open, a session pings a path after 3 s of silence. One that still says nothing
  * is quiet: another is sought beside it, long before ICE or the session give it up. */
-#define FB_CLIENT_QUIET_US (FB_CLIENT_SECOND_US * 9 / 2)
+#define FB_CLIENT_QUIET_US (FB_CLIENT_SECOND_US * 4)
 
 enum client_path_state {
     PATH_GATHERING,  /* the peer learns its own addresses */
@@ -113,18 +116,22 @@ struct fb_client {
     struct fb_timer *timer;
     uint8_t egress[FB_EGRESS_ID_LEN];
     uint8_t handle[FB_HANDLE_LEN]; /* what the broker calls the session by */
+    const char *drop_why;          /* fb_client_drop_session()'s */
     size_t egress_turn, broker_turn;
 
     struct fb_list paths;
-    struct fb_timer *retry;
-    uint64_t retry_at_us;
-    uint64_t tried_us; /* when the last attempt began */
-    unsigned failures; /* attempts in a row that gave no open path */
+    struct fb_pathset *set;  /* decides which paths there are */
+    struct fb_timer *decide; /* its deadline; without a session: when one begins */
+    bool look;               /* it has something new to decide on */
+    uint64_t streams_told;
     uint32_t next_number;
 
     uv_tcp_t *listener;
+    uv_tcp_t *spare; /* takes the connections that there is no memory for, and closes them */
+    bool spare_busy, turn_away_due;
     struct fb_addr listen;
-    struct fb_list conns, waiting, ends;
+    struct fb_list conns, waiting;
+    struct fb_pipe_ends ends;
     size_t streams;        /* of connections */
     uint64_t busy_us;      /* since when there has been one */
     struct fb_timer *tick; /* once a second while there are connections */
@@ -141,12 +148,12 @@ void fb_client_say(struct fb_client *client, enum fb_client_stage stage, const c
     __attribute__((format(printf, 3, 4)));
 /* Events out, messages out, new paths, timers: after anything that touched the session. */
 void fb_client_pump(struct fb_client *client);
-/* Looks whether paths are missing: soon, from the loop. */
-void fb_client_want_path(struct fb_client *client, uint64_t delay_us);
-/* An attempt has come to nothing. soon: the other side asked for another at once. */
-void fb_client_failed(struct fb_client *client, bool soon);
-/* Ends the session as lost: its egress process is gone. Its paths and streams end with the pump. */
-void fb_client_drop_session(struct fb_client *client);
+/* A path, or an attempt at one, is over, and has been ended; the next pump decides what follows. */
+void fb_client_over(struct fb_client *client, uint32_t id, enum fb_pathset_why why,
+                    uint64_t wait_us);
+/* Ends the session as lost, on this side's word. Its paths and streams end with the pump. why: for
+ * a person, static; NULL: nothing has begun that he would miss. */
+void fb_client_drop_session(struct fb_client *client, const char *why);
 bool fb_client_is_local(const struct fb_client *client);
 
 /* client_path.c */

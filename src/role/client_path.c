@@ -57,11 +57,12 @@ void fb_client_path_end(struct client_path *path, bool tell) {
     end(path, tell, FB_FAREWELL_DONE);
 }
 
-/* The attempt is over; soon: another is made at once. */
-static void give_up(struct client_path *path, bool soon) {
+/* The path, or the attempt, is over. */
+static void give_up(struct client_path *path, enum fb_pathset_why why, uint64_t wait_us) {
     struct fb_client *client = path->client;
+    uint32_t id = path->id;
     fb_client_path_end(path, true);
-    fb_client_failed(client, soon);
+    fb_client_over(client, id, why, wait_us);
     fb_client_pump(client);
 }
 
@@ -75,14 +76,29 @@ static void found(struct client_path *path, struct fb_answer *answer) {
     path->volunteer = answer->desc;
     if (fb_peer_set_remote(path->lanes[0].peer, &answer->desc) != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "a volunteer answered without a usable address");
-        give_up(path, true);
+        give_up(path, FB_PATHSET_AGAIN, 0);
         return;
     }
     path->state = PATH_CONNECTING;
+    fb_pathset_answered(client->set, path->id, fb_now_us());
+    client->look = true;
     if (answer->country[0] != '\0')
         fb_client_say(client, FB_CLIENT_FOUND, "volunteer found in %s", answer->country);
     else
         fb_client_say(client, FB_CLIENT_FOUND, "volunteer found");
+}
+
+static enum fb_pathset_why why_of(enum fb_answer_status status) {
+    switch (status) {
+    case FB_ANSWER_NOBODY: return FB_PATHSET_NOBODY;
+    case FB_ANSWER_AGAIN:
+    case FB_ANSWER_PROCESS_GONE: return FB_PATHSET_AGAIN;
+    case FB_ANSWER_LIMIT: return FB_PATHSET_LATER;
+    case FB_ANSWER_DENIED:
+    case FB_ANSWER_MALFORMED:
+    case FB_ANSWER_VERSION: return FB_PATHSET_DENIED;
+    default: return FB_PATHSET_FAILED;
+    }
 }
 
 static void take_answer(struct client_path *path, struct fb_answer *answer) {
@@ -95,21 +111,18 @@ static void take_answer(struct client_path *path, struct fb_answer *answer) {
         found(path, answer);
         return;
     }
-    fb_client_say(client, FB_CLIENT_WAITING, "%s; trying again",
-                  fb_answer_status_text(answer->status));
-    if (answer->status == FB_ANSWER_PROCESS_GONE)
-        fb_client_drop_session(client);
+    const char *why = fb_answer_status_text(answer->status);
+    bool ready = fb_session_ready(client->s);
+    if (answer->status == FB_ANSWER_PROCESS_GONE && ready)
+        fb_client_drop_session(client, why);
+    else
+        fb_client_say(client, FB_CLIENT_WAITING, "%s; trying again", why);
     if (answer->status == FB_ANSWER_NO_EGRESS) {
         client->egress_turn++;
-        if (!fb_session_ready(client->s))
-            fb_client_drop_session(client);
+        if (!ready)
+            fb_client_drop_session(client, NULL);
     }
-    bool soon = answer->status == FB_ANSWER_AGAIN || answer->status == FB_ANSWER_NOBODY ||
-                answer->status == FB_ANSWER_PROCESS_GONE;
-    uint64_t wait = answer->retry_after * FB_CLIENT_SECOND_US;
-    if (wait > 0 && client->retry_at_us < fb_now_us() + wait)
-        client->retry_at_us = fb_now_us() + wait;
-    give_up(path, soon);
+    give_up(path, why_of(answer->status), answer->retry_after * FB_CLIENT_SECOND_US);
 }
 
 static void open_answer(struct client_path *path, const uint8_t *sealed, size_t len) {
@@ -120,7 +133,7 @@ static void open_answer(struct client_path *path, const uint8_t *sealed, size_t 
     if (err != 0) {
         fb_client_say(path->client, FB_CLIENT_WAITING, "the broker's answer does not open: %s",
                       fb_strerror(err));
-        give_up(path, false);
+        give_up(path, FB_PATHSET_FAILED, 0);
         return;
     }
     take_answer(path, &answer);
@@ -136,7 +149,7 @@ static void on_fetched(void *user, const struct fb_fetched *result) {
     }
     client->broker_turn++;
     fb_client_say(client, FB_CLIENT_WAITING, "the broker: %s; trying again", result->why);
-    give_up(path, false);
+    give_up(path, FB_PATHSET_FAILED, 0);
 }
 
 void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len) {
@@ -155,14 +168,17 @@ void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t l
 static void answer_late(void *user) {
     struct client_path *path = user;
     if (path->state == PATH_ASKING)
-        give_up(path, false);
+        give_up(path, FB_PATHSET_FAILED, 0);
 }
 
 void fb_client_path_posts_lost(struct fb_client *client) {
     FB_LIST_EACH (it, &client->paths) {
         struct client_path *path = FB_CONTAINER(it, struct client_path, link);
-        if (path->state == PATH_ASKING && path->number != 0)
-            fb_client_path_end(path, true);
+        uint32_t id = path->id;
+        if (path->state != PATH_ASKING || path->number == 0)
+            continue;
+        fb_client_path_end(path, true);
+        fb_client_over(client, id, FB_PATHSET_STRAY, 0);
     }
 }
 
@@ -210,15 +226,6 @@ static int send_directly(struct client_path *path, const char *base, const uint8
     return path->fetch == NULL ? FB_ERR_NOMEM : 0;
 }
 
-static bool has_live_path(const struct fb_client *client) {
-    FB_LIST_EACH (it, &client->paths) {
-        const struct client_path *path = FB_CONTAINER(it, struct client_path, link);
-        if (path->state == PATH_OPEN && !fb_client_path_is_quiet(path))
-            return true;
-    }
-    return false;
-}
-
 static int send_offer(struct client_path *path, const struct fb_desc *local) {
     struct fb_client *client = path->client;
     const struct fb_document *document = client->document;
@@ -234,8 +241,9 @@ static int send_offer(struct client_path *path, const struct fb_desc *local) {
         return err;
     path->state = PATH_ASKING;
     client->counts.offers++;
-    return has_live_path(client) ? send_post(path, sealed)
-                                 : send_directly(path, broker->url, sealed);
+    return fb_pathset_in_session(client->set, fb_now_us())
+               ? send_post(path, sealed)
+               : send_directly(path, broker->url, sealed);
 }
 
 /* ---- the peer ---- */
@@ -252,7 +260,7 @@ static void on_described(void *user, struct fb_peer *peer, const struct fb_desc 
     int err = send_offer(path, local);
     if (err != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "no offer can be made: %s", fb_strerror(err));
-        give_up(path, false);
+        give_up(path, FB_PATHSET_FAILED, 0);
         return;
     }
     fb_client_pump(client);
@@ -292,7 +300,7 @@ static void on_open(void *user, struct fb_peer *peer) {
     fb_client_lane_first(path);
     fb_client_say(client, FB_CLIENT_CHANNEL, "data channel open");
     if (fb_session_path_up(client->s, path->id, fb_now_us()) != 0) {
-        give_up(path, true);
+        give_up(path, FB_PATHSET_AGAIN, 0);
         return;
     }
     fb_client_pump(client);
@@ -301,20 +309,20 @@ static void on_open(void *user, struct fb_peer *peer) {
 static void take_hop(struct client_path *path, const uint8_t *data, size_t len) {
     struct fb_client *client = path->client;
     struct fb_hop_msg msg;
+    uint32_t id = path->id;
     bool fine = fb_hop_decode(&msg, data, len) == 0;
     if (fine && msg.type == FB_HOP_QUEUE) {
         path->queued = msg.bytes;
         tell_queued(path);
     } else if (fine && msg.type == FB_HOP_FAREWELL) {
-        bool carried = path->state == PATH_OPEN;
         fb_client_say(client, FB_CLIENT_LOST, "the volunteer left: %s",
                       fb_farewell_text(msg.farewell));
         fb_client_path_end(path, true);
-        fb_client_failed(client, carried);
+        fb_client_over(client, id, FB_PATHSET_FAILED, 0);
     } else if (!fine || !fb_client_lane_hop(path, &msg)) {
         fb_client_say(client, FB_CLIENT_LOST, "the volunteer broke the rules; its path is closed");
         end(path, true, FB_FAREWELL_PROTOCOL);
-        fb_client_failed(client, false);
+        fb_client_over(client, id, FB_PATHSET_FAILED, 0);
     }
 }
 
@@ -353,7 +361,7 @@ static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reas
     fb_client_say(path->client, carried ? FB_CLIENT_LOST : FB_CLIENT_WAITING, "%s: %s",
                   carried ? "the volunteer is gone" : "no way to the volunteer",
                   why_closed(path, reason));
-    give_up(path, carried);
+    give_up(path, FB_PATHSET_FAILED, 0);
 }
 
 static const struct fb_peer_handler peer_handler = {

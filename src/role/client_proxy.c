@@ -30,7 +30,7 @@ static void close_tcp(uv_tcp_t *tcp, bool abort) {
 /* ---- the end of a connection ---- */
 
 static void arm_tick(struct fb_client *client) {
-    if (client->ticking || (fb_list_empty(&client->conns) && fb_list_empty(&client->ends)))
+    if (client->ticking || (fb_list_empty(&client->conns) && client->ends.count == 0))
         return;
     client->ticking = true;
     fb_timer_set(client->tick, fb_now_us() + FB_CLIENT_SECOND_US);
@@ -296,11 +296,40 @@ static struct client_conn *conn_new(struct fb_client *client) {
     return conn;
 }
 
+static void turn_away(struct fb_client *client);
+
+static void spare_closed(uv_handle_t *handle) {
+    struct fb_client *client = handle->data;
+    if (client == NULL) { /* stopped */
+        free(handle);
+        return;
+    }
+    client->spare_busy = false;
+    (void)uv_tcp_init(handle->loop, client->spare); /* allocates nothing: cannot fail */
+    if (client->turn_away_due)
+        turn_away(client);
+}
+
+/* For want of memory. libuv listens no further before a connection has been taken: it is, with a
+ * socket that is kept for that, and closed. */
+static void turn_away(struct fb_client *client) {
+    client->turn_away_due = client->spare_busy;
+    if (client->spare_busy)
+        return;
+    client->spare_busy = true;
+    (void)uv_accept((uv_stream_t *)client->listener, (uv_stream_t *)client->spare);
+    uv_close((uv_handle_t *)client->spare, spare_closed);
+}
+
 static void on_connection(uv_stream_t *listener, int status) {
     struct fb_client *client = listener->data;
-    struct client_conn *conn = status == 0 ? conn_new(client) : NULL;
-    if (conn == NULL)
+    if (status != 0)
         return;
+    struct client_conn *conn = conn_new(client);
+    if (conn == NULL) {
+        turn_away(client);
+        return;
+    }
     if (uv_accept(listener, (uv_stream_t *)conn->tcp) != 0 ||
         client->counts.connections > CONNS_MAX ||
         uv_read_start((uv_stream_t *)conn->tcp, head_alloc, head_read) != 0) {
@@ -337,20 +366,27 @@ static int listen_failed(struct fb_client *client, int uv_err, char err[static F
     return uv_err == UV_EADDRINUSE ? FB_ERR_USED : uv_err == UV_EACCES ? FB_ERR_DENIED : FB_ERR_IO;
 }
 
+static uv_tcp_t *tcp_new(struct fb_client *client) {
+    uv_tcp_t *tcp = malloc(sizeof *tcp);
+    if (tcp == NULL || uv_tcp_init(fb_net_loop(client->config.net), tcp) != 0) {
+        free(tcp);
+        return NULL;
+    }
+    tcp->data = client;
+    return tcp;
+}
+
 int fb_client_proxy_start(struct fb_client *client, char err[static FB_NET_ERR_MAX]) {
     uv_loop_t *loop = fb_net_loop(client->config.net);
     struct sockaddr_storage addr;
     int len = sizeof addr;
     client->tick = fb_timer_new(loop, on_tick, client);
-    client->listener = malloc(sizeof *client->listener);
-    if (client->tick == NULL || client->listener == NULL ||
-        uv_tcp_init(loop, client->listener) != 0) {
-        free(client->listener);
-        client->listener = NULL;
+    client->listener = tcp_new(client);
+    client->spare = tcp_new(client);
+    if (client->tick == NULL || client->listener == NULL || client->spare == NULL) {
         snprintf(err, FB_NET_ERR_MAX, "%s", fb_strerror(FB_ERR_NOMEM));
         return FB_ERR_NOMEM;
     }
-    client->listener->data = client;
     fb_addr_to_sockaddr(&client->listen, &addr);
     int code = uv_tcp_bind(client->listener, (const struct sockaddr *)&addr, 0);
     if (code == 0)
@@ -369,5 +405,10 @@ void fb_client_proxy_stop(struct fb_client *client) {
     fb_pipe_cut_ends(&client->ends, FB_NEVER);
     if (client->listener != NULL)
         uv_close((uv_handle_t *)client->listener, tcp_closed);
+    if (client->spare != NULL) {
+        client->spare->data = NULL;
+        if (!client->spare_busy)
+            uv_close((uv_handle_t *)client->spare, spare_closed);
+    }
     fb_timer_free(client->tick);
 }

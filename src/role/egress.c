@@ -27,6 +27,7 @@ void fb_egress_config_init(struct fb_egress_config *config) {
         .session = {.at_once = 256, .per_second = 50, .burst = 256},
         .address = {.at_once = 1024, .per_second = 200, .burst = 1024},
         .total = {.at_once = 20000, .per_second = 2000, .burst = 8000},
+        .head_timeout_us = FB_DEST_WAIT_US,
         .dial_timeout_us = 20 * SECOND_US,
     };
 }
@@ -40,7 +41,11 @@ void fb_egress_arm(struct fb_egress *egress) {
     if (!fb_list_empty(&egress->waiting))
         due = earlier(due, FB_CONTAINER(egress->waiting.next, struct egress_path, link)->since_us +
                                FB_EGRESS_ATTACH_WAIT_US);
-    if (!fb_list_empty(&egress->ends))
+    if (!fb_list_empty(&egress->heads))
+        due = earlier(due,
+                      FB_CONTAINER(egress->heads.next, struct egress_stream, head_link)->since_us +
+                          egress->config.limits.head_timeout_us);
+    if (egress->ends.count > 0)
         due = earlier(due, fb_pipe_oldest_end(&egress->ends) + FB_EGRESS_LINGER_US + 1);
     fb_timer_set(egress->tick, due);
 }
@@ -64,6 +69,7 @@ static void tick(void *user) {
             break; /* those behind it came later */
         fb_egress_path_close(path, FB_FAREWELL_TIMEOUT, "no ticket came");
     }
+    fb_egress_reset_late(egress, now);
     fb_pipe_cut_ends(&egress->ends, now - FB_EGRESS_LINGER_US);
     if (egress->has_broker && egress->load_due_us <= now)
         send_load(egress, now);
@@ -135,7 +141,8 @@ int fb_egress_new(struct fb_egress **out, const struct fb_egress_config *config)
     fb_list_init(&egress->waiting);
     fb_list_init(&egress->offers);
     fb_list_init(&egress->paused);
-    fb_list_init(&egress->ends);
+    fb_list_init(&egress->heads);
+    fb_pipe_ends_init(&egress->ends, FB_EGRESS_ENDS_MAX);
     int err = build(egress);
     fb_wipe(egress->config.key, sizeof egress->config.key);
     if (err != 0) {

@@ -35,7 +35,9 @@ struct fb_egress_limits {
                       * are refused */
     struct fb_quota_limits session; /* streams of one session */
     struct fb_quota_limits address; /* connections to one IPv4 address or IPv6 /64 */
-    struct fb_quota_limits total;   /* streams of all sessions */
+    struct fb_quota_limits total;   /* streams of all sessions; of those left one session may hold
+                                     * an eighth */
+    uint64_t head_timeout_us;       /* from a stream's first byte to its whole destination */
     uint64_t dial_timeout_us;       /* look-up and connect together */
 };
 

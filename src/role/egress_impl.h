@@ -23,6 +23,13 @@
 #define FB_EGRESS_SCRATCH 65536           /* read from an origin at once, at most */
 #define FB_EGRESS_ATTACH_WAIT_US 10000000 /* from accept to the first message */
 #define FB_EGRESS_LINGER_US 30000000      /* for an origin to take the last bytes */
+/* Sockets of origins with last bytes to go, of all sessions: up to 64 MiB of copies, and few beside
+ * the 20,000 descriptors that streams may have. Honest origins take them in a round trip. */
+#define FB_EGRESS_ENDS_MAX 1024
+/* A session may hold one in so many of the streams that the egress has left, or one: whatever some
+ * do, a stream is there for those that have few. (The dynamic threshold of switches' shared
+ * buffers: Choudhury and Hahne, 1998.) */
+#define FB_EGRESS_STREAMS_SHARE 8
 
 struct egress_session {
     struct fb_list link; /* egress->sessions */
@@ -53,8 +60,10 @@ enum egress_stream_state { STREAM_HEAD, STREAM_DIALING, STREAM_OPEN, STREAM_FAIL
 struct egress_stream {
     struct fb_list link;        /* session->streams */
     struct fb_list paused_link; /* egress->paused, or in no list */
+    struct fb_list head_link;   /* egress->heads in STREAM_HEAD, else in no list */
     struct egress_session *session;
     uint64_t id;
+    uint64_t since_us; /* its first byte came */
     enum egress_stream_state state;
     struct fb_dial *dial;
     struct fb_pipe pipe; /* STREAM_OPEN */
@@ -80,10 +89,12 @@ struct fb_egress {
     struct fb_tokens *tokens;
     struct fb_replay *replay;
     struct fb_dialer *dialer;
-    struct fb_timer *tick; /* load for the broker, sockets that never show a ticket */
+    struct fb_timer *tick; /* load for the broker; what does not go on: egress.c, tick() */
     struct fb_broker_link broker;
     bool has_broker, stopped;
-    struct fb_list sessions, waiting, offers, paused, ends;
+    struct fb_list sessions, waiting, offers, paused;
+    struct fb_list heads; /* streams without a destination yet, oldest first */
+    struct fb_pipe_ends ends;
     struct fb_quota streams_quota;
     uint64_t load_due_us, next_request;
     struct fb_egress_counts counts;
@@ -122,6 +133,8 @@ struct egress_stream *fb_egress_stream_find(struct egress_session *session, uint
 /* Closes towards the origin and frees; nothing is said to the session. gently: what was written
  * still goes out, within FB_EGRESS_LINGER_US. */
 void fb_egress_stream_free(struct egress_stream *st, bool gently);
+/* Resets those that have not named a destination for too long. */
+void fb_egress_reset_late(struct fb_egress *egress, uint64_t now_us);
 /* Starts reading from origins again where the total of held bytes had stopped it; for one session,
  * or all (NULL). To be called when those may read: what may not would go round for ever. */
 void fb_egress_resume_paused(struct fb_egress *egress, const struct egress_session *only);

@@ -4,9 +4,6 @@
 #include "base/err.h"
 #include "role/egress_impl.h"
 
-/* RESET_STREAM's code says nothing that the client needs to know. */
-#define RESET_CODE 0
-
 static struct fb_session *session_of(const struct egress_stream *st) {
     return st->session->s;
 }
@@ -34,14 +31,15 @@ void fb_egress_stream_free(struct egress_stream *st, bool gently) {
         give_quotas(st);
     fb_list_remove(&st->link);
     fb_list_remove(&st->paused_link);
+    fb_list_remove(&st->head_link);
     egress->counts.streams--;
     free(st);
     fb_egress_arm(egress);
 }
 
 /* Ends it at both sides, without another word. */
-static void reset(struct egress_stream *st) {
-    fb_stream_reset(session_of(st), st->id, RESET_CODE);
+static void reset(struct egress_stream *st, enum fb_dest_reset code) {
+    fb_stream_reset(session_of(st), st->id, code);
     fb_egress_stream_free(st, false);
 }
 
@@ -55,7 +53,7 @@ static void pipe_moved(void *user) {
 static void pipe_broken(void *user) {
     struct egress_stream *st = user;
     struct egress_session *session = st->session;
-    reset(st);
+    reset(st, FB_DEST_RESET);
     fb_egress_pump(session);
 }
 
@@ -190,9 +188,10 @@ static bool read_head(struct egress_stream *st) {
     if (err == FB_ERR_AGAIN)
         return true;
     if (err != 0) {
-        reset(st);
+        reset(st, FB_DEST_RESET);
         return false;
     }
+    fb_list_remove(&st->head_link);
     st->state = STREAM_DIALING;
     st->dial = fb_dial_start(st->session->egress->dialer, &dest, dialed, st);
     if (st->dial == NULL)
@@ -203,9 +202,28 @@ static bool read_head(struct egress_stream *st) {
 void fb_egress_stream_event(struct egress_stream *st) {
     uint64_t code;
     if (fb_stream_peer_reset(session_of(st), st->id, &code))
-        reset(st);
+        reset(st, FB_DEST_RESET);
     else if (st->state != STREAM_HEAD || read_head(st))
         pump(st);
+}
+
+void fb_egress_reset_late(struct fb_egress *egress, uint64_t now_us) {
+    while (!fb_list_empty(&egress->heads)) {
+        struct egress_stream *st = FB_CONTAINER(egress->heads.next, struct egress_stream,
+                                                head_link);
+        struct egress_session *session = st->session;
+        if (now_us - st->since_us < egress->config.limits.head_timeout_us)
+            return;
+        reset(st, FB_DEST_RESET_LATE);
+        fb_egress_pump(session); /* the session may go, with others of the list */
+    }
+}
+
+static bool within_share(const struct egress_session *session) {
+    const struct fb_egress *egress = session->egress;
+    uint32_t all = egress->config.limits.total.at_once, held = egress->streams_quota.held;
+    uint32_t share = held < all ? (all - held) / FB_EGRESS_STREAMS_SHARE : 0;
+    return all == 0 || session->streams_quota.held < (share > 0 ? share : 1);
 }
 
 void fb_egress_stream_new(struct egress_session *session, uint64_t id) {
@@ -214,21 +232,26 @@ void fb_egress_stream_new(struct egress_session *session, uint64_t id) {
     uint64_t now = fb_now_us();
     struct egress_stream *st = calloc(1, sizeof *st);
     if (st == NULL) {
-        fb_stream_reset(session->s, id, RESET_CODE);
+        fb_stream_reset(session->s, id, FB_DEST_RESET);
         return;
     }
     st->session = session;
     st->id = id;
+    st->since_us = now;
     fb_list_init(&st->link);
     fb_list_init(&st->paused_link);
+    fb_list_init(&st->head_link);
     fb_list_push(&session->streams, &st->link);
     egress->counts.streams++;
     egress->counts.streams_all++;
     bool fits = fb_quota_fits(&session->streams_quota, &limits->session, now) &&
-                fb_quota_fits(&egress->streams_quota, &limits->total, now);
+                fb_quota_fits(&egress->streams_quota, &limits->total, now) && within_share(session);
     fb_quota_take(&session->streams_quota, &limits->session, now);
     fb_quota_take(&egress->streams_quota, &limits->total, now);
-    if (!fits)
+    if (fits)
+        fb_list_push(&egress->heads, &st->head_link);
+    else
         failed(st, FB_DEST_LIMIT);
     fb_egress_stream_event(st);
+    fb_egress_arm(egress);
 }

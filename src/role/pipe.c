@@ -16,22 +16,50 @@ struct fb_pipe_write {
 
 struct fb_pipe_end {
     uv_shutdown_t request;
-    struct fb_list link;  /* in the owner's list once the pipe is stopped */
     struct fb_pipe *pipe; /* NULL: stopped */
-    uv_tcp_t *tcp;        /* without a pipe: to be closed at the end */
+    /* Without a pipe, unless cut off: where it is kept, and what is to be closed at the end. */
+    struct fb_pipe_ends *ends;
+    struct fb_list link;
+    uv_tcp_t *tcp;
     void (*close)(uv_tcp_t *tcp, bool abort);
     uint64_t since_us;
 };
 
 /* ---- the end ---- */
 
+void fb_pipe_ends_init(struct fb_pipe_ends *ends, size_t max) {
+    fb_list_init(&ends->list);
+    ends->count = 0;
+    ends->max = max;
+}
+
+static struct fb_pipe_end *oldest(const struct fb_pipe_ends *ends) {
+    return FB_CONTAINER(ends->list.next, struct fb_pipe_end, link);
+}
+
+/* Out of the owner's hands: the socket is closed. */
+static void let_go(struct fb_pipe_end *end, bool abort) {
+    end->ends->count--;
+    end->ends = NULL;
+    fb_list_remove(&end->link);
+    end->close(end->tcp, abort);
+}
+
+static void linger(struct fb_pipe_ends *ends, struct fb_pipe_end *end, uv_tcp_t *tcp) {
+    end->tcp = tcp;
+    end->since_us = fb_now_us();
+    end->ends = ends;
+    fb_list_push(&ends->list, &end->link);
+    if (++ends->count > ends->max)
+        let_go(oldest(ends), true);
+}
+
 static void shutdown_done(uv_shutdown_t *request, int status) {
     struct fb_pipe_end *end = request->data;
     if (end->pipe != NULL)
         end->pipe->end = NULL;
-    else if (end->tcp != NULL)
-        end->close(end->tcp, false);
-    fb_list_remove(&end->link);
+    else if (end->ends != NULL)
+        let_go(end, false);
     free(end);
 }
 
@@ -64,34 +92,23 @@ void fb_pipe_stop(struct fb_pipe *pipe, bool gently) {
     struct fb_pipe_end *end = pipe->end;
     if (end != NULL)
         end->pipe = NULL;
-    if (gently && end != NULL) {
-        end->tcp = pipe->tcp;
-        end->since_us = fb_now_us();
-        fb_list_push(pipe->ends, &end->link);
-    } else {
+    if (gently && end != NULL)
+        linger(pipe->ends, end, pipe->tcp);
+    else
         pipe->handler->close(pipe->tcp, !gently);
-    }
     pipe->writing = NULL;
     pipe->end = NULL;
     pipe->tcp = NULL;
     pipe->reading = false;
 }
 
-uint64_t fb_pipe_oldest_end(const struct fb_list *ends) {
-    return fb_list_empty(ends) ? FB_NEVER
-                               : FB_CONTAINER(ends->next, struct fb_pipe_end, link)->since_us;
+uint64_t fb_pipe_oldest_end(const struct fb_pipe_ends *ends) {
+    return ends->count == 0 ? FB_NEVER : oldest(ends)->since_us;
 }
 
-void fb_pipe_cut_ends(struct fb_list *ends, uint64_t before_us) {
-    FB_LIST_EACH (it, ends) {
-        struct fb_pipe_end *end = FB_CONTAINER(it, struct fb_pipe_end, link);
-        if (end->since_us >= before_us)
-            continue;
-        uv_tcp_t *tcp = end->tcp;
-        end->tcp = NULL;
-        fb_list_remove(&end->link);
-        end->close(tcp, true);
-    }
+void fb_pipe_cut_ends(struct fb_pipe_ends *ends, uint64_t before_us) {
+    while (ends->count > 0 && oldest(ends)->since_us < before_us)
+        let_go(oldest(ends), true);
 }
 
 /* ---- from the socket to the stream ---- */

@@ -22,6 +22,14 @@
 struct fb_pipe_write; /* bytes on their way to the socket */
 struct fb_pipe_end;   /* the socket's orderly end */
 
+/* Sockets with last bytes to go out, no longer anybody's; oldest first. Each is a descriptor and
+ * holds up to 64 KiB, which no other limit counts: hence a ceiling, beyond which the oldest is
+ * cut off. */
+struct fb_pipe_ends {
+    struct fb_list list;
+    size_t count, max;
+};
+
 struct fb_pipe_handler {
     /* The stream was written to, finished or read: the session has something to send. Last act of
      * the pipe's callback. */
@@ -46,15 +54,16 @@ struct fb_pipe {
     void *user;
     uint8_t *scratch; /* for reading, shared by all pipes of a loop */
     size_t scratch_len;
-    uint64_t take_max;    /* bytes that the stream gets of the socket's, the rest is dropped */
-    size_t *held;         /* counts what waits here for the socket; may be NULL */
-    struct fb_list *ends; /* the owner's list of sockets that end; fb_pipe_cut_ends() */
+    uint64_t take_max;         /* bytes that the stream gets of the socket's, the rest is dropped */
+    size_t *held;              /* counts what waits here for the socket; may be NULL */
+    struct fb_pipe_ends *ends; /* the owner's, outlives them; fb_pipe_cut_ends() */
     /* The pipe's own. */
     bool reading, eof, shut, deaf;
     struct fb_pipe_write *writing;
     struct fb_pipe_end *end;
 };
 
+void fb_pipe_ends_init(struct fb_pipe_ends *ends, size_t max);
 /* Begins; call fb_pipe_pump() then. */
 void fb_pipe_start(struct fb_pipe *pipe);
 /* Moves what can be moved now. Never calls the handler back but for may_read; false: broken, do as
@@ -62,12 +71,12 @@ void fb_pipe_start(struct fb_pipe *pipe);
 bool fb_pipe_pump(struct fb_pipe *pipe);
 /*
  * Parts from the socket. gently: what was written goes out before it is closed; until then, or
- * until fb_pipe_cut_ends(), it is in the list of ends. Otherwise it is closed at once.
+ * until it is cut off, it is among the ends. Otherwise it is closed at once.
  */
 void fb_pipe_stop(struct fb_pipe *pipe, bool gently);
 /* Since when the oldest of these sockets has been ending; FB_NEVER: there is none. */
-uint64_t fb_pipe_oldest_end(const struct fb_list *ends);
+uint64_t fb_pipe_oldest_end(const struct fb_pipe_ends *ends);
 /* Cuts off sockets that have been ending since before this time. */
-void fb_pipe_cut_ends(struct fb_list *ends, uint64_t before_us);
+void fb_pipe_cut_ends(struct fb_pipe_ends *ends, uint64_t before_us);
 
 #endif

@@ -32,7 +32,7 @@ struct vol {
     unsigned count;
 };
 
-#define VOLS 16
+#define VOLS 24
 
 struct net_bench {
     struct egress_bench e;
@@ -53,7 +53,7 @@ struct net_bench {
     size_t next_count;
     /* What the client said. */
     unsigned stages[FB_CLIENT_LOST + 1];
-    char last[256];
+    char last[256], ended[256]; /* ... in all, and of a session's end */
     bool rtc_gone;
     struct fb_broker_link link;
 };
@@ -249,6 +249,8 @@ static inline void net_progress(void *user, enum fb_client_stage stage, const ch
     struct net_bench *bench = user;
     bench->stages[stage]++;
     snprintf(bench->last, sizeof bench->last, "%s", text);
+    if (strstr(text, "session has ended") != NULL)
+        snprintf(bench->ended, sizeof bench->ended, "%s", text);
 }
 
 static const struct fb_client_handler net_handler = {.progress = net_progress};

@@ -296,6 +296,7 @@ struct raw_stream {
     uint64_t id;
     bool opened, result_known, finished, gone, was_reset;
     uint8_t result;
+    uint64_t reset_code;
     uint64_t got; /* bytes after the result, all as pattern() unless bad */
     bool bad;
     uint64_t up_left, up_sent; /* of pattern(), to be uploaded */
@@ -404,10 +405,9 @@ static const struct fb_ws_handler raw_handler = {
 static inline void raw_stream_pump(struct raw *raw, struct raw_stream *st) {
     const uint8_t *data;
     size_t len;
-    uint64_t code;
     if (!st->opened || st->gone)
         return;
-    if (fb_stream_peer_reset(raw->s, st->id, &code)) {
+    if (fb_stream_peer_reset(raw->s, st->id, &st->reset_code)) {
         fb_stream_reset(raw->s, st->id, 0);
         st->was_reset = st->gone = true;
         return;

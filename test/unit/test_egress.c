@@ -358,6 +358,65 @@ static void stream_limits(void **state) {
     end();
 }
 
+/* Streams that do not say where to: no slower trickle keeps them, and others are left alone. */
+static void destinations_that_do_not_come(void **state) {
+    bench_init(&bench);
+    bench.config.limits.head_timeout_us = 1000000;
+    bench_go(&bench);
+    raw_start(&raw, &bench);
+    attach_first();
+    struct raw_stream *good = stream_to(0, &bench.echo);
+    await(&good->result_known);
+    struct raw_stream *late = &raw.streams[1];
+    assert_int_equal(fb_stream_open(raw.s, &late->id), 0);
+    late->opened = true;
+    uint64_t began_us = fb_now_us();
+    while (!late->was_reset) {
+        assert_true(fb_now_us() - began_us < WAIT_MS * UINT64_C(1000));
+        if (late->up_sent++ < 200) /* of a name of 253 bytes */
+            fb_stream_write(raw.s, late->id,
+                            late->up_sent == 1   ? (const uint8_t *)"\3"
+                            : late->up_sent == 2 ? (const uint8_t *)"\375"
+                                                 : (const uint8_t *)"a",
+                            1);
+        raw_pump(&raw);
+        uv_run(&bench.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(late->reset_code, FB_DEST_RESET_LATE);
+    assert_int_equal(counts().streams, 1);
+    assert_false(good->was_reset);
+    end();
+}
+
+/* One session opens all the streams it can: it does not get all there are. */
+static void shares_of_all_streams(void **state) {
+    static struct raw other;
+    bench_init(&bench);
+    bench.config.limits.total = (struct fb_quota_limits){.at_once = 32};
+    bench_go(&bench);
+    raw_start(&raw, &bench);
+    raw_start(&other, &bench);
+    attach_first();
+    struct raw_path *second = raw_prepare(&other, 0);
+    raw_connect(second);
+    await(&second->open);
+    unsigned got = 0;
+    for (size_t i = 0; i < 40; i++) {
+        struct raw_stream *st = stream_to(i, &bench.echo);
+        await(&st->result_known);
+        assert_true(st->result == FB_DEST_OK || st->result == FB_DEST_LIMIT);
+        got += st->result == FB_DEST_OK;
+    }
+    assert_in_range(got, 1, 4);
+    assert_int_equal(counts().over_limit, 40 - got);
+    struct raw_stream *st = raw_open(&other, 0, "127.0.0.1", bench.echo.port);
+    raw_pump(&other);
+    await(&st->result_known);
+    assert_int_equal(st->result, FB_DEST_OK);
+    raw_end(&other);
+    end();
+}
+
 /* ---- volunteers: bad ones, and those that leave ---- */
 
 static void survives_death(void **state) {
@@ -541,6 +600,8 @@ int main(void) {
         cmocka_unit_test(readers_that_stop),
         cmocka_unit_test(total_of_held_bytes),
         cmocka_unit_test(stream_limits),
+        cmocka_unit_test(destinations_that_do_not_come),
+        cmocka_unit_test(shares_of_all_streams),
         cmocka_unit_test(survives_death),
         cmocka_unit_test(volunteer_drops),
         cmocka_unit_test(volunteer_repeats),

@@ -202,6 +202,53 @@ static void unread_messages_are_bounded(void **state) {
     pr.end[1] = egress;
 }
 
+/* ---- what a peer may make this side keep ---- */
+
+static unsigned swallowed;
+
+static bool swallows(struct pair *pair, int to, uint32_t path, uint8_t *msg, size_t *len) {
+    swallowed += to == 0;
+    return false;
+}
+
+static size_t remembered(const struct fb_sent *sent) {
+    size_t count = 0;
+    FB_LIST_EACH (it, &sent->in_flight)
+        count++;
+    FB_LIST_EACH (it, &sent->lost)
+        count++;
+    return count;
+}
+
+/* Tiny packets, and nobody acknowledges them: their number is bounded, not only their bytes. */
+static void withholds_acknowledgements(void **state) {
+    const struct fb_sent *sent = &fb_path_find(pr.end[1], 0)->sent;
+    size_t most = 0, window = (FB_PATH_WINDOW + FB_PATH_RESERVE) / FB_SENT_SIZE_MIN;
+    swallowed = 0;
+    pr.meddle = swallows;
+    for (int i = 0; i < 10000; i++) {
+        (void)fb_session_datagram(pr.end[1], (const uint8_t *)"x", 1);
+        pair_pump(&pr);
+        most = remembered(sent) > most ? remembered(sent) : most;
+    }
+    assert_true(most > window / 2);
+    assert_true(most <= window);
+    pair_run(&pr, 1000000, NULL);
+    assert_true(swallowed > window / 2);
+}
+
+/* Ids of paths are never used again: at their end there are no more, rather than old ones. */
+static void path_ids_run_out(void **state) {
+    pr.end[1]->next_path = UINT32_MAX - 2;
+    for (uint64_t id = 1; id <= FB_TOKENS_IN_HAND; id++)
+        inject_frame(0, &(struct fb_frame){.type = FB_FRAME_PATH_ABANDON, .path = id});
+    assert_false(pr.closed[1]);
+    assert_int_equal(fb_tokens_count(pr.tokens), 2);
+    assert_int_equal(pr.end[1]->next_path, UINT32_MAX);
+    for (size_t i = 0; i < FB_TOKENS_IN_HAND; i++)
+        assert_true(!pr.end[1]->tokens[i].used || pr.end[1]->tokens[i].path >= UINT32_MAX - 2);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -220,6 +267,8 @@ int main(void) {
         CASE(floods),
         CASE(abandoned_tokens_do_not_grow),
         CASE(unread_messages_are_bounded),
+        CASE(withholds_acknowledgements),
+        CASE(path_ids_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
