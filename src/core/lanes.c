@@ -7,9 +7,11 @@
 
 #define MARK_MS 500
 #define SETTLE_MS 300
+#define SETTLE_MAX_MS 600
 #define SETTLE_RTTS 3
 #define JUDGE_MS 500
-#define FREE_GROWTH 4 /* up to so many lanes without looking at what they bring */
+#define FIRST_STEP 4  /* a step takes as long whatever it adds, and two lanes are never many */
+#define FREE_GROWTH 8 /* up to so many lanes without looking at what they bring */
 
 /* ---- Choosing ---- */
 
@@ -162,7 +164,8 @@ static size_t may_offer(struct fb_lane_plan *plan, size_t wanted, uint64_t now) 
 
 static int grow(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
                 uint64_t now) {
-    size_t more = state->open < state->room ? state->open : state->room;
+    size_t more = state->open < FIRST_STEP ? FIRST_STEP - state->open : state->open;
+    more = more < state->room ? more : state->room;
     more = now >= plan->hold_until ? may_offer(plan, more, now) : 0;
     if (more == 0)
         return 0;
@@ -176,13 +179,14 @@ static int grow(struct fb_lane_plan *plan, const struct fb_lane_state *state, ui
     return (int)more;
 }
 
-/* Half of what was added in lanes should be added in rate, and an eighth of that will do: more
- * lanes than the line needs cost little, fewer cost everything. 0, or how many to take back. */
+/* For each half more lanes a sixteenth more rate will do, and a quarter for any number: more lanes
+ * than the line needs cost little, fewer cost everything. 0, or how many to take back. */
 static int judge(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
                  uint64_t now) {
     size_t before = plan->before, added = state->open > before ? state->open - before : 0;
+    size_t counted = added < 2 * before ? added : 2 * before;
     plan->on_trial = false;
-    if (added == 0 || now_rate * 8 * before >= plan->rate * (8 * before + added)) {
+    if (added == 0 || now_rate * 8 * before >= plan->rate * (8 * before + counted)) {
         plan->hold = 0;
         return 0;
     }
@@ -206,9 +210,10 @@ static int shrink(struct fb_lane_plan *plan, const struct fb_lane_state *state, 
 
 int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now) {
     uint64_t settle = SETTLE_RTTS * state->rtt_ms;
+    settle = settle < SETTLE_MS ? SETTLE_MS : settle < SETTLE_MAX_MS ? settle : SETTLE_MAX_MS;
     if (state->open != plan->open) {
         plan->open = (uint8_t)state->open;
-        plan->settled = now + (settle > SETTLE_MS ? settle : SETTLE_MS);
+        plan->settled = now + settle;
         plan->needed = now;
         plan->marked = false;
     }
@@ -220,7 +225,7 @@ int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *sta
     if (!is_short(plan, now))
         return measured ? shrink(plan, state, now_rate, now) : 0;
     plan->needed = now;
-    if (plan->on_trial && state->open < FREE_GROWTH)
+    if (plan->on_trial && state->open < FREE_GROWTH && state->room > 0)
         return grow(plan, state, now_rate, now);
     if (!measured)
         return 0;

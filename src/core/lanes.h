@@ -62,7 +62,7 @@ bool fb_lanes_short(struct fb_lanes *lanes, uint64_t now);
 /* After an end was last seen to be short of lanes it counts as short for so long. */
 #define FB_LANES_RECENT_MS 800
 #define FB_LANES_LOOK_MS 100
-/* A doubling that did not pay is tried again after this, then after twice that, and so on. */
+/* A step that did not pay is tried again after this, then after twice that, and so on. */
 #define FB_LANES_HOLD_MS 4000
 #define FB_LANES_HOLD_MAX_MS 64000
 /* Lanes that have not been needed for so long are closed. */
@@ -79,12 +79,12 @@ struct fb_lane_plan {
         bytes[2]; /* two points in time, the older first, and what had passed by then */
     uint64_t hold_until, hold;
     uint64_t needed;          /* when so many lanes were last needed */
-    uint64_t rate;            /* bytes a second before the doubling that is on trial */
+    uint64_t rate;            /* bytes a second before the step that is on trial */
     uint64_t enough[5];       /* the rate at which 1, 2, 4, ... lanes were short */
     uint64_t offers_at;       /* when `offers` was last topped up */
     uint32_t offers;          /* that may be made now, less than FB_LANE_OFFERS: those made */
     uint8_t open;             /* lanes at the last look */
-    uint8_t before, on_trial; /* lanes before the doubling that is on trial, and whether one is */
+    uint8_t before, on_trial; /* lanes before the step that is on trial, and whether one is */
     bool marked;
 };
 
@@ -104,9 +104,9 @@ void fb_lane_plan_failed(struct fb_lane_plan *plan, uint64_t now);
  * How many lanes to offer (above 0) or to close (below 0) now. Call it every FB_LANES_LOOK_MS while
  * messages pass or there is more than one lane.
  *
- * Doubles while lanes are short: 2 and 4 at once, because the rate of one or two over a fraction of
- * a second is mostly chance; more when the doubling before it has raised the rate. One that has not
- * is taken back. Closes what the rate does not need for FB_LANES_IDLE_MS.
+ * Where lanes are short: four, then eight whatever they bring, because the rate of a few over part
+ * of a second is mostly chance, and a step takes a second; sixteen when those have raised the rate.
+ * What has not is taken back. Closes what the rate does not need for FB_LANES_IDLE_MS.
  */
 int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now);
 #endif

@@ -76,7 +76,7 @@ const struct fb_addr *fb_client_proxy(const struct fb_client *client);
 
 struct fb_client_counts {
     uint64_t paths, connections; /* now: open paths, spares too; connections of apps */
-    uint64_t lanes;                /* now: open data channels of all paths */
+    uint64_t lanes;              /* now: open data channels of all paths */
     uint64_t paths_all, offers;  /* since the start */
     uint64_t sessions_all;
     uint64_t bytes_up, bytes_down; /* on paths */

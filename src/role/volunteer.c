@@ -191,17 +191,21 @@ static void on_peer_message(void *user, struct fb_peer *peer, uint8_t *data, siz
     run(vol);
 }
 
+/* Less waits for the client than before: a lane has sent it, or took it along when it died. */
+static void lanes_drained(struct match *match) {
+    uint32_t held[FB_LANES_MAX];
+    if (lanes_held(match, held) <= PAUSE_AT / 2 && match->egress_paused) {
+        match->egress_paused = false;
+        if (match->egress != NULL)
+            fb_ws_resume(match->egress);
+    }
+    fb_slot_drained(match->volunteer->slot, match->m, true, held, now_ms());
+}
+
 static void on_peer_writable(void *user, struct fb_peer *peer) {
     struct lane *lane = user;
-    struct match *match = lane->match;
-    struct fb_volunteer *vol = match->volunteer;
-    uint32_t held[FB_LANES_MAX];
-    lanes_held(match, held);
-    if (match->egress_paused && match->egress != NULL)
-        fb_ws_resume(match->egress);
-    match->egress_paused = false;
-    fb_slot_drained(vol->slot, match->m, true, held, now_ms());
-    run(vol);
+    lanes_drained(lane->match);
+    run(lane->match->volunteer);
 }
 
 static void on_peer_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
@@ -211,6 +215,7 @@ static void on_peer_closed(void *user, struct fb_peer *peer, enum fb_peer_reason
            fb_peer_reason_text(reason));
     lane->peer = NULL;
     fb_slot_peer_closed(vol->slot, lane->number, now_ms());
+    lanes_drained(lane->match);
     run(vol);
 }
 
@@ -451,8 +456,10 @@ static void act(struct fb_volunteer *vol, const struct fb_slot_action *action) {
             fb_peer_send(match->lanes[action->lane].peer, action->bytes, action->len);
         break;
     case FB_SLOT_PEER_CLOSE:
-        if (match != NULL)
-            close_peer(&match->lanes[action->lane]);
+        if (match == NULL)
+            break;
+        close_peer(&match->lanes[action->lane]);
+        lanes_drained(match);
         break;
     case FB_SLOT_EGRESS_OPEN: open_egress(vol, action->m, action->egress); break;
     case FB_SLOT_EGRESS_SEND:
