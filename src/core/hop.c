@@ -45,7 +45,7 @@ int fb_hop_encode(const struct fb_hop_msg *msg, uint8_t *out, size_t cap) {
         err = put_desc(&wr, &msg->desc);
         break;
     case FB_HOP_LANE_CLOSE: fb_wr_u16(&wr, msg->lane); break;
-    case FB_HOP_LANES_SHORT: break;
+    case FB_HOP_FULL: break;
     default: return FB_ERR_MALFORMED;
     }
     if (err < 0)
@@ -70,7 +70,7 @@ int fb_hop_decode(struct fb_hop_msg *out, const uint8_t *in, size_t len) {
         fb_rd_bytes(&rd, rd.len);
         break;
     case FB_HOP_LANE_CLOSE: out->lane = fb_rd_u16(&rd); break;
-    case FB_HOP_LANES_SHORT: break;
+    case FB_HOP_FULL: break;
     default: known = false;
     }
     out->type = type;

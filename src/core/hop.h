@@ -20,8 +20,9 @@ enum fb_hop_type {
     FB_HOP_FAREWELL = 3,    /* either side: closing, and why */
     FB_HOP_LANE_OFFER = 16, /* from the client: one more lane, and how to reach this end of it */
     FB_HOP_LANE_ANSWER = 17,
-    FB_HOP_LANE_CLOSE = 18,  /* either side: nothing more will be sent on it, in either direction */
-    FB_HOP_LANES_SHORT = 19, /* from the volunteer: its lanes are what limits it just now */
+    FB_HOP_LANE_CLOSE = 18, /* either side: nothing more will be sent on it, in either direction */
+    FB_HOP_FULL =
+        19, /* from the egress, passed on to the client: more to send than the path takes */
     /* Receivers ignore types that they do not know. */
 };
 

@@ -1,15 +1,14 @@
 #include "core/lanes.h"
 
 #define STALL_OTHERS_MS 1000 /* how lately another lane must have moved */
-#define GAUGE_MESSAGES 4     /* fewer tell nothing, unless in a whole second */
-#define GAUGE_LONG_MS 1000
-#define GAUGE_STALE_MS 2000
 
 #define MARK_MS 500
 #define SETTLE_MS 300
 #define SETTLE_MAX_MS 600
 #define SETTLE_RTTS 3
 #define JUDGE_MS 500
+/* The session's windows are small in front of a slow path, and find out by and by that it is not. */
+#define PATIENCE_MS 4000
 #define FIRST_STEP 4  /* a step takes as long whatever it adds, and two lanes are never many */
 #define FREE_GROWTH 8 /* up to so many lanes without looking at what they bring */
 
@@ -46,12 +45,6 @@ static void look(struct fb_lanes *lanes, const uint32_t held[FB_LANES_MAX], uint
     }
 }
 
-static void begin_interval(struct fb_lanes *lanes, uint64_t now) {
-    lanes->begun = now;
-    lanes->waiting = lanes->bytes = 0;
-    lanes->messages = lanes->busy = 0;
-}
-
 int fb_lanes_least(const struct fb_lanes *lanes) {
     int best = -1;
     for (size_t n = 1; n <= FB_LANES_MAX; n++) {
@@ -68,14 +61,6 @@ int fb_lanes_pick(struct fb_lanes *lanes, const uint32_t held[FB_LANES_MAX], siz
     int best = fb_lanes_least(lanes);
     if (best < 0)
         return -1;
-    if (now - lanes->begun > GAUGE_STALE_MS)
-        begin_interval(lanes, now);
-    lanes->messages++;
-    lanes->bytes += len;
-    if (held[best] > 0) {
-        lanes->busy++;
-        lanes->waiting += fb_lanes_held(lanes, held);
-    }
     lanes->held[best] += (uint32_t)len;
     lanes->turn = (uint8_t)best;
     return best;
@@ -91,23 +76,10 @@ int fb_lanes_stalled(const struct fb_lanes *lanes, uint64_t now) {
     return -1;
 }
 
-bool fb_lanes_short(struct fb_lanes *lanes, uint64_t now) {
-    uint64_t elapsed = now - lanes->begun;
-    if (elapsed < FB_LANES_SHORT_EVERY_MS ||
-        (lanes->messages < GAUGE_MESSAGES && elapsed < GAUGE_LONG_MS))
-        return false;
-    /* What waited, on average, over the rate: waiting / messages against bytes / elapsed. */
-    bool is_short = lanes->messages >= 2 && lanes->busy * 2 >= lanes->messages &&
-                    lanes->waiting / lanes->messages * elapsed >=
-                        lanes->bytes * FB_LANES_SHORT_WAIT_MS;
-    begin_interval(lanes, now);
-    return is_short;
-}
-
 /* ---- How many ---- */
 
-void fb_lane_plan_short(struct fb_lane_plan *plan, uint64_t now) {
-    plan->short_at = now;
+void fb_lane_plan_full(struct fb_lane_plan *plan, uint64_t now) {
+    plan->full_at = now;
 }
 
 static void hold(struct fb_lane_plan *plan, uint64_t now) {
@@ -122,8 +94,8 @@ void fb_lane_plan_failed(struct fb_lane_plan *plan, uint64_t now) {
         hold(plan, now);
 }
 
-static bool is_short(const struct fb_lane_plan *plan, uint64_t now) {
-    return plan->short_at != 0 && now - plan->short_at < FB_LANES_RECENT_MS;
+static bool is_full(const struct fb_lane_plan *plan, uint64_t now) {
+    return plan->full_at != 0 && now - plan->full_at < FB_LANES_FULL_FOR_MS;
 }
 
 /* Rates are measured from the older of two marks, so over MARK_MS to twice that. */
@@ -173,25 +145,35 @@ static int grow(struct fb_lane_plan *plan, const struct fb_lane_state *state, ui
         plan->before = (uint8_t)state->open;
         plan->rate = now_rate;
     }
-    plan->enough[level(state->open)] = plan->rate;
+    for (size_t i = level(state->open); i < level(state->open + more); i++)
+        plan->enough[i] = plan->rate;
     plan->on_trial = true;
     plan->offers += (uint32_t)more;
     return (int)more;
 }
 
-/* For each half more lanes a sixteenth more rate will do, and a quarter for any number: more lanes
- * than the line needs cost little, fewer cost everything. 0, or how many to take back. */
-static int judge(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
-                 uint64_t now) {
+/* An eighth more rate for twice as many lanes, a quarter for any number: more lanes than the line
+ * needs cost little, fewer cost everything. */
+static bool has_paid(const struct fb_lane_plan *plan, const struct fb_lane_state *state,
+                     uint64_t now_rate) {
     size_t before = plan->before, added = state->open > before ? state->open - before : 0;
     size_t counted = added < 2 * before ? added : 2 * before;
+    return now_rate * 8 * before >= plan->rate * (8 * before + counted);
+}
+
+/* How many lanes to take back. */
+static int judge(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
+                 uint64_t now) {
+    bool paid = has_paid(plan, state, now_rate);
+    if (!paid && now - plan->settled < PATIENCE_MS)
+        return 0;
     plan->on_trial = false;
-    if (added == 0 || now_rate * 8 * before >= plan->rate * (8 * before + counted)) {
+    if (paid) {
         plan->hold = 0;
         return 0;
     }
     hold(plan, now);
-    return -(int)added;
+    return (int)plan->before - (int)state->open;
 }
 
 static int shrink(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
@@ -222,7 +204,7 @@ int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *sta
     mark(plan, state->delivered, now);
     uint64_t now_rate = rate(plan, state->delivered, now);
     bool measured = now - plan->mark[0] >= JUDGE_MS;
-    if (!is_short(plan, now))
+    if (!is_full(plan, now))
         return measured ? shrink(plan, state, now_rate, now) : 0;
     plan->needed = now;
     if (plan->on_trial && state->open < FREE_GROWTH && state->room > 0)
@@ -230,5 +212,5 @@ int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *sta
     if (!measured)
         return 0;
     int back = plan->on_trial ? judge(plan, state, now_rate, now) : 0;
-    return back != 0 ? back : grow(plan, state, now_rate, now);
+    return back < 0 || plan->on_trial ? back : grow(plan, state, now_rate, now);
 }

@@ -19,10 +19,6 @@
 
 /* A lane that has not drained at all for so long while another has is given up. */
 #define FB_LANE_STALL_MS 5000
-/* Lanes are short where what is sent waits so long for them, on average over an interval. Less than
- * a person notices; more than one burst of a fast sender to a fast lane makes. */
-#define FB_LANES_SHORT_WAIT_MS 8
-#define FB_LANES_SHORT_EVERY_MS 250
 
 /* Zeros are a path without lanes. */
 struct fb_lanes {
@@ -30,10 +26,6 @@ struct fb_lanes {
     uint8_t turn;                 /* the lane that took the last one */
     uint32_t held[FB_LANES_MAX];  /* in the lane's send buffer when it was last seen */
     uint64_t moved[FB_LANES_MAX]; /* when that was last seen to shrink, or to be nothing */
-    /* The interval since begun: messages, those that found every lane busy, what was waiting then,
-     * and bytes. */
-    uint64_t begun, waiting, bytes;
-    uint32_t messages, busy;
 };
 
 void fb_lanes_open(struct fb_lanes *lanes, size_t i, uint64_t now);
@@ -53,14 +45,12 @@ size_t fb_lanes_held(const struct fb_lanes *lanes, const uint32_t held[FB_LANES_
 int fb_lanes_least(const struct fb_lanes *lanes);
 /* A lane to be closed because it has stalled, as seen by fb_lanes_pick(); -1: none. */
 int fb_lanes_stalled(const struct fb_lanes *lanes, uint64_t now);
-/* True at most once in FB_LANES_SHORT_EVERY_MS: in the interval that ends now, lanes were what
- * limited the sender. Call it after fb_lanes_pick(). */
-bool fb_lanes_short(struct fb_lanes *lanes, uint64_t now);
 
 /* ---- How many ---- */
 
-/* After an end was last seen to be short of lanes it counts as short for so long. */
-#define FB_LANES_RECENT_MS 800
+/* How often an end that is full says so, and for how long that holds. */
+#define FB_LANES_FULL_EVERY_MS 250
+#define FB_LANES_FULL_FOR_MS 800
 #define FB_LANES_LOOK_MS 100
 /* A step that did not pay is tried again after this, then after twice that, and so on. */
 #define FB_LANES_HOLD_MS 4000
@@ -73,14 +63,14 @@ bool fb_lanes_short(struct fb_lanes *lanes, uint64_t now);
 
 /* Zeros are the plan of a path with its first lane. */
 struct fb_lane_plan {
-    uint64_t short_at; /* when an end was last short of lanes */
-    uint64_t settled;  /* before this the rate still tells of the lanes before */
+    uint64_t full_at; /* when an end was last full */
+    uint64_t settled; /* before this the rate still tells of the lanes before */
     uint64_t mark[2],
         bytes[2]; /* two points in time, the older first, and what had passed by then */
     uint64_t hold_until, hold;
     uint64_t needed;          /* when so many lanes were last needed */
     uint64_t rate;            /* bytes a second before the step that is on trial */
-    uint64_t enough[5];       /* the rate at which 1, 2, 4, ... lanes were short */
+    uint64_t enough[5];       /* the rate at which 1, 2, 4, ... lanes were full */
     uint64_t offers_at;       /* when `offers` was last topped up */
     uint32_t offers;          /* that may be made now, less than FB_LANE_OFFERS: those made */
     uint8_t open;             /* lanes at the last look */
@@ -96,15 +86,15 @@ struct fb_lane_state {
     uint32_t rtt_ms;    /* of the path; 0: not known */
 };
 
-/* An end was short of lanes: this one, or the volunteer says so. */
-void fb_lane_plan_short(struct fb_lane_plan *plan, uint64_t now);
+/* One of the session's ends has more to send on the path than it takes. */
+void fb_lane_plan_full(struct fb_lane_plan *plan, uint64_t now);
 /* A lane that was offered did not come to be. */
 void fb_lane_plan_failed(struct fb_lane_plan *plan, uint64_t now);
 /*
  * How many lanes to offer (above 0) or to close (below 0) now. Call it every FB_LANES_LOOK_MS while
  * messages pass or there is more than one lane.
  *
- * Where lanes are short: four, then eight whatever they bring, because the rate of a few over part
+ * Where the path is full: four, then eight whatever they bring, because the rate of a few over part
  * of a second is mostly chance, and a step takes a second; sixteen when those have raised the rate.
  * What has not is taken back. Closes what the rate does not need for FB_LANES_IDLE_MS.
  */

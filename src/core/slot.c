@@ -404,12 +404,10 @@ static void report_queue(struct match *match, enum hop to, size_t queued) {
     match->todo |= to == PEER ? EGRESS_QUEUE : PEER_QUEUE;
 }
 
-/* Towards the client: the lane, and what its lanes tell of themselves meanwhile. */
+/* Towards the client: the lane; and one that has stalled is given up. */
 static void choose_lane(struct fb_slot *slot, struct match *match, size_t len,
                         const uint32_t *queued, uint32_t *lane, uint64_t now_ms) {
     *lane = (uint32_t)fb_lanes_pick(&match->sending, queued, len, now_ms);
-    if (fb_lanes_short(&match->sending, now_ms))
-        match->todo |= LANES_SHORT;
     int stalled = fb_lanes_stalled(&match->sending, now_ms);
     if (stalled >= 0 && stalled != (int)*lane)
         fb_slot_lane_drop(match, (size_t)stalled);
@@ -455,27 +453,25 @@ void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, const uin
                      to_client ? fb_lanes_held(&match->sending, queued) : queued[0]);
 }
 
-static void take_hop(struct fb_slot *slot, struct match *match, bool from_client,
-                     const struct fb_hop_msg *msg, uint64_t now_ms) {
+static void take_farewell(struct fb_slot *slot, struct match *match, bool from_client,
+                          enum fb_farewell said) {
     enum fb_farewell why = from_client ? FB_FAREWELL_PEER : FB_FAREWELL_EGRESS;
+    if (!from_client && said == FB_FAREWELL_DENIED)
+        why = FB_FAREWELL_DENIED; /* the client can do something about that */
+    fb_slot_end(slot, match, why, from_client ? FB_OUTCOME_STOPPED : FB_OUTCOME_EGRESS_FAILED);
+    match->todo &= ~(unsigned)(from_client ? PEER_BYE : EGRESS_BYE);
+}
+
+/* False: this neighbour must not say that. */
+static bool take_hop(struct fb_slot *slot, struct match *match, bool from_client,
+                     const struct fb_hop_msg *msg, uint64_t now_ms) {
     switch (msg->type) {
-    case FB_HOP_FAREWELL:
-        if (!from_client && msg->farewell == FB_FAREWELL_DENIED)
-            why = FB_FAREWELL_DENIED; /* the client can do something about that */
-        fb_slot_end(slot, match, why, from_client ? FB_OUTCOME_STOPPED : FB_OUTCOME_EGRESS_FAILED);
-        match->todo &= ~(unsigned)(from_client ? PEER_BYE : EGRESS_BYE);
-        break;
+    case FB_HOP_FAREWELL: take_farewell(slot, match, from_client, msg->farewell); return true;
+    case FB_HOP_FULL: match->todo |= match->stage == CARRYING ? SAY_FULL : 0; return !from_client;
     case FB_HOP_LANE_OFFER:
-    case FB_HOP_LANE_CLOSE:
-        if (from_client && fb_slot_lane_hop(slot, match, msg, now_ms))
-            break;
-        fb_slot_end(slot, match, FB_FAREWELL_PROTOCOL, FB_OUTCOME_STOPPED);
-        break;
-    case FB_HOP_LANE_ANSWER: /* volunteers alone say these */
-    case FB_HOP_LANES_SHORT:
-        fb_slot_end(slot, match, FB_FAREWELL_PROTOCOL, FB_OUTCOME_STOPPED);
-        break;
-    default: break;
+    case FB_HOP_LANE_CLOSE: return from_client && fb_slot_lane_hop(slot, match, msg, now_ms);
+    case FB_HOP_LANE_ANSWER: return false;
+    default: return true;
     }
 }
 
@@ -485,10 +481,8 @@ void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8
     struct fb_hop_msg msg;
     if (match == NULL)
         return;
-    if (fb_hop_decode(&msg, bytes, len) != 0)
+    if (fb_hop_decode(&msg, bytes, len) != 0 || !take_hop(slot, match, from_client, &msg, now_ms))
         fb_slot_end(slot, match, FB_FAREWELL_PROTOCOL, FB_OUTCOME_STOPPED);
-    else
-        take_hop(slot, match, from_client, &msg, now_ms);
 }
 
 /* ---- Time ---- */
@@ -644,7 +638,7 @@ static bool poll_hop(struct fb_slot *slot, struct match *match, enum todo bit,
             return false;
         msg = (struct fb_hop_msg){.type = FB_HOP_LANE_CLOSE, .lane = lane->number};
         break;
-    case LANES_SHORT: msg = (struct fb_hop_msg){.type = FB_HOP_LANES_SHORT}; break;
+    case SAY_FULL: msg = (struct fb_hop_msg){.type = FB_HOP_FULL}; break;
     default: break; /* FAREWELL */
     }
     return say_hop(slot, match, out, to, &msg);

@@ -31,7 +31,7 @@ enum todo {
     LANE_ANSWER = 1 << 8, /* the lane `working` */
     LANE_REFUSE = 1 << 9, /* the number `refused` */
     LANE_BYE = 1 << 10,   /* those of `bye_lanes` */
-    LANES_SHORT = 1 << 11,
+    SAY_FULL = 1 << 11,   /* to the client */
     EGRESS_BYE = 1 << 12,
     PEER_BYE = 1 << 13,
     EGRESS_CLOSE = 1 << 14,

@@ -97,8 +97,6 @@ int fb_client_lane_send(struct client_path *path, const uint8_t *data, size_t le
     int i = fb_lanes_pick(&path->sending, each, len, now);
     if (i < 0)
         return FB_ERR_STATE;
-    if (fb_lanes_short(&path->sending, now))
-        fb_lane_plan_short(&path->plan, now);
     int stalled = fb_lanes_stalled(&path->sending, now);
     if (stalled >= 0 && stalled != i)
         begin_to_close(&path->lanes[stalled]);
@@ -178,9 +176,11 @@ static void end_overdue(struct client_path *path) {
 static void look(void *user) {
     struct client_path *path = user;
     struct fb_client *client = path->client;
-    struct fb_session_stats stats;
+    struct fb_path_stats stats = {0};
     size_t buffered = fb_client_lane_buffered(path);
-    fb_session_stats(client->s, &stats);
+    (void)fb_session_path_stats(client->s, path->id, fb_now_us(), &stats);
+    if (stats.full)
+        fb_lane_plan_full(&path->plan, now_ms());
     end_overdue(path);
     struct fb_lane_state state = {
         .open = open_lanes(path),
@@ -234,8 +234,8 @@ static void closed(struct client_lane *lane) {
 }
 
 bool fb_client_lane_hop(struct client_path *path, const struct fb_hop_msg *msg) {
-    if (msg->type == FB_HOP_LANES_SHORT)
-        fb_lane_plan_short(&path->plan, now_ms());
+    if (msg->type == FB_HOP_FULL)
+        fb_lane_plan_full(&path->plan, now_ms());
     if (msg->type != FB_HOP_LANE_ANSWER && msg->type != FB_HOP_LANE_CLOSE)
         return msg->type != FB_HOP_LANE_OFFER; /* clients alone offer */
     EACH_LANE(path, lane) {

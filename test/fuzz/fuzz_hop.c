@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool is_known(uint8_t type) {
     return (type >= FB_HOP_QUEUE && type <= FB_HOP_FAREWELL) ||
-           (type >= FB_HOP_LANE_OFFER && type <= FB_HOP_LANES_SHORT);
+           (type >= FB_HOP_LANE_OFFER && type <= FB_HOP_FULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

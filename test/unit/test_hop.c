@@ -16,7 +16,7 @@ static void every_message(void **state) {
         {.type = FB_HOP_LIMIT, .bytes = 1 << 20},
         {.type = FB_HOP_FAREWELL, .farewell = FB_FAREWELL_DENIED},
         {.type = FB_HOP_LANE_CLOSE, .lane = 65535},
-        {.type = FB_HOP_LANES_SHORT},
+        {.type = FB_HOP_FULL},
     };
     static const int lengths[] = {6, 6, 3, 4, 2};
     struct fb_hop_msg out;

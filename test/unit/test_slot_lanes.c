@@ -189,23 +189,12 @@ static void stalled_lane_is_closed(void **state) {
     done(slot);
 }
 
-static void tells_when_lanes_are_short(void **state) {
+static void full_is_passed_on(void **state) {
     struct fb_slot *slot = make_ready(2);
-    uint32_t m = carry(slot, 5, 0), held[FB_LANES_MAX] = {40000};
-    struct fb_slot_action action;
-    unsigned told = 0, other = 0;
-    for (uint64_t now = 1000; now < 3000; now += 10) {
-        send_down(slot, m, held, now);
-        while (fb_slot_poll(slot, &action)) {
-            struct fb_hop_msg msg;
-            assert_int_equal(action.type, FB_SLOT_PEER_SEND);
-            assert_int_equal(fb_hop_decode(&msg, action.bytes, action.len), 0);
-            told += msg.type == FB_HOP_LANES_SHORT;
-            other += msg.type != FB_HOP_LANES_SHORT;
-        }
-    }
-    assert_in_range(told, 6, 8); /* four a second */
-    assert_int_equal(other, 0);
+    uint32_t m = carry(slot, 5, 0);
+    fb_slot_hop(slot, m, false, (const uint8_t *)"\x02\x13", 2, 0);
+    expect_hop(slot, FB_SLOT_PEER_SEND, FB_HOP_FULL);
+    expect_nothing(slot);
     done(slot);
 }
 
@@ -275,7 +264,7 @@ static void breaches(void **state) {
         switch (i) {
         case 0: client_says(slot, m, &msg, 0); break; /* an answer to nothing */
         case 1:
-            msg = (struct fb_hop_msg){.type = FB_HOP_LANES_SHORT};
+            msg = (struct fb_hop_msg){.type = FB_HOP_FULL};
             client_says(slot, m, &msg, 0);
             break;
         case 2: /* the same number twice */
@@ -326,7 +315,7 @@ int main(void) {
         cmocka_unit_test(lanes_that_fail),
         cmocka_unit_test(closed_by_the_client),
         cmocka_unit_test(stalled_lane_is_closed),
-        cmocka_unit_test(tells_when_lanes_are_short),
+        cmocka_unit_test(full_is_passed_on),
         cmocka_unit_test(limits),
         cmocka_unit_test(all_matches_together),
         cmocka_unit_test(breaches),
