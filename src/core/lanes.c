@@ -138,7 +138,9 @@ static int grow(struct fb_lane_plan *plan, const struct fb_lane_state *state, ui
                 uint64_t now) {
     size_t more = state->open < FIRST_STEP ? FIRST_STEP - state->open : state->open;
     more = more < state->room ? more : state->room;
-    more = now >= plan->hold_until ? may_offer(plan, more, now) : 0;
+    if (now < plan->hold_until || now_rate >= FB_LANE_FAST * state->open)
+        return 0;
+    more = may_offer(plan, more, now);
     if (more == 0)
         return 0;
     if (!plan->on_trial) {
