@@ -171,15 +171,15 @@ function matched(broker, match) {
   assert.ok(order.do === 'peer' && order.sdp.includes('a=ice-ufrag:ufra'));
   assert.deepEqual(order.stun, CONFIG.stun);
   const channel = new Channel();
-  bridge.tell({ did: 'channel', m: order.m, channel: /** @type {any} */ (channel) });
-  bridge.tell({ did: 'described', m: order.m, sdp: ANSWER });
+  bridge.tell({ did: 'channel', peer: order.peer, channel: /** @type {any} */ (channel) });
+  bridge.tell({ did: 'described', peer: order.peer, sdp: ANSWER });
   const answer = broker.sent[broker.sent.length - 1];
   assert.equal(answer[0], 5, 'ANSWER');
   assert.equal(answer[8], match);
   broker.receive(release(match));
   const egress = sockets('egress').pop();
   assert.ok(egress);
-  return { m: order.m, channel, egress };
+  return { peer: order.peer, channel, egress };
 }
 
 /** @param {Pipe} pipe */
@@ -232,7 +232,7 @@ test('an own close of either hop ends the other, and the peer connection', async
     match[side].die();
     assert.equal(match.channel.readyState, 'closed');
     assert.equal(match.egress.readyState, 3);
-    assert.ok(orders.some((order) => order.do === 'close' && order.m === match.m));
+    assert.ok(orders.some((order) => order.do === 'close' && order.peer === match.peer));
     assert.equal(view().state, 'waiting');
   }
 });
@@ -329,7 +329,7 @@ test('a peer connection that cannot be made is declined', async () => {
   broker.receive(offer(1));
   const order = orders[orders.length - 1];
   assert.ok(order.do === 'peer');
-  bridge.tell({ did: 'closed', m: order.m });
+  bridge.tell({ did: 'closed', peer: order.peer });
   const last = broker.sent.filter(([type]) => type === 6).pop();
   assert.ok(last);
   assert.equal(last[8], 1);

@@ -32,7 +32,7 @@ struct vol {
     unsigned count;
 };
 
-#define VOLS 16
+#define VOLS 24
 
 struct net_bench {
     struct egress_bench e;

@@ -200,6 +200,10 @@ static void volunteers_vanish(void **state) {
     end();
 }
 
+static bool has_one_path(void *ctx) {
+    return counts().paths == 1;
+}
+
 /* A volunteer freezes without a word: another is found beside it within seconds, not after ICE's
  * time-out; and a long idle path is not taken for a frozen one. */
 static void volunteer_freezes(void **state) {
@@ -218,7 +222,7 @@ static void volunteer_freezes(void **state) {
     await(&app.ended);
     assert_int_equal(app.got, bench.e.send.size);
     assert_false(app.bad);
-    assert_int_equal(counts().paths, 1);
+    assert_true(wait_for(&bench.e.loop, has_one_path, NULL, WAIT_MS));
     app_end(&app, &bench.e.loop);
     assert_false(wait_for(&bench.e.loop, wait_never, NULL, 6000));
     app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
@@ -326,24 +330,48 @@ static void egress_shuts_down(void **state) {
     end();
 }
 
-/* With a second path wanted, its offer goes through the session and not to the broker's door. */
-static void second_path_from_inside(void **state) {
+static bool has_had_paths(void *ctx) {
+    return counts().paths_all >= *(const uint64_t *)ctx;
+}
+
+static void await_paths(uint64_t paths_all) {
+    if (!wait_for(&bench.e.loop, has_had_paths, &paths_all, WAIT_MS))
+        fail_msg("%u paths and no more; the client last said: %s", (unsigned)counts().paths_all,
+                 bench.last);
+}
+
+static void read_until(struct app *app, uint64_t bytes) {
+    while (app->got < bytes && !app->ended)
+        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+    assert_false(app->ended);
+}
+
+/* All but the first volunteer are asked for through the session and not at the broker's door; with
+ * every volunteer gone the session goes on by one direct offer, and the app notices nothing. */
+static void rendezvous_inside_the_session(void **state) {
     static struct app app;
     uint8_t say[32];
     begin(2);
-    await_ready(2);
+    bench.e.send.size = 24 << 20;
+    await_paths(3); /* two that carry, and a spare */
     assert_int_equal(bench.offers_direct, 1);
-    assert_int_equal(bench.offers_inside, 1);
-    assert_int_equal(counts().paths, 2);
+    assert_int_equal(bench.offers_inside, 2);
     app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
-    while (app.got < bench.e.send.size / 4)
-        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
-    vol_close(carrier());
+    for (unsigned i = 1; i <= 3; i++) {
+        read_until(&app, app.got + (2 << 20));
+        vol_close(carrier());
+        await_paths(3 + i);
+    }
+    assert_int_equal(bench.offers_direct, 1);
+    assert_int_equal(bench.offers_inside, 5);
+    for (size_t i = 0; i < bench.vol_count; i++)
+        vol_close(&bench.vols[i]);
+    await_paths(9);
+    assert_int_equal(bench.offers_direct, 2);
     await(&app.ended);
     assert_int_equal(app.got, bench.e.send.size);
     assert_false(app.bad);
-    await_ready(3);
-    assert_int_equal(bench.offers_direct, 1);
+    assert_int_equal(bench.offers_direct, 2);
     assert_int_equal(counts().sessions_all, 1);
     app_end(&app, &bench.e.loop);
     end();
@@ -363,7 +391,7 @@ int main(void) {
         cmocka_unit_test(forged_document),
         cmocka_unit_test(brokers_that_say_no),
         cmocka_unit_test(egress_shuts_down),
-        cmocka_unit_test(second_path_from_inside),
+        cmocka_unit_test(rendezvous_inside_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
