@@ -38,7 +38,6 @@ struct fb_tokens; /* core/tokens.h: the attach tokens of one egress process */
 #define FB_SESSION_PATHS_MAX 32                        /* at once, per session */
 #define FB_SESSION_NO_PATH_US (60 * UINT64_C(1000000)) /* so long lives a session without a path */
 #define FB_SESSION_IDLE_US (180 * UINT64_C(1000000))   /* ... and so long without a packet */
-#define FB_PATH_WINDOW (512 * 1024)                    /* bytes in flight on one path */
 #define FB_SESSION_POST_MAX 8192                       /* bytes of one FB_EVENT_POST message */
 #define FB_DATAGRAM_MAX 1400
 
@@ -51,10 +50,15 @@ struct fb_session_config {
     uint8_t egress_id[FB_EGRESS_ID_LEN];   /* the egress's public key */
     uint8_t egress_key[FB_KEY_LEN];        /* egress only: its private key */
     uint8_t process_id[FB_PROCESS_ID_LEN]; /* egress only */
-    /* What this side is ready to receive: bytes per stream, bytes in all streams, and (egress)
-     * streams open at once. */
-    uint64_t max_stream_data, max_data, max_streams;
-    /* Bytes written but not acknowledged that this side keeps: per stream, and in all. */
+    /*
+     * What this side is ready to receive, and so may have to hold: bytes in all streams, and
+     * (egress) streams open at once. A stream begins with a window of first_stream_data, which
+     * grows to max_stream_data while its owner keeps up. Half of max_data is for that, half for the
+     * first windows, so that streams which nobody reads never stop the others.
+     */
+    uint64_t first_stream_data, max_stream_data, max_data, max_streams;
+    /* Bytes written but not acknowledged that this side keeps: per stream, and in all. A quarter
+     * of the latter is shared by what has not been sent; a stream keeps 16 KiB of that at least. */
     uint64_t send_buffer_stream, send_buffer;
 };
 

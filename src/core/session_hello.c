@@ -50,7 +50,7 @@ static int first_handshake(struct fb_session *s, uint8_t out[static FB_FIRST_LEN
     uint8_t payload[HELLO_PAYLOAD];
     struct fb_wr wr = fb_wr_make(payload, sizeof payload);
     fb_wr_varint(&wr, s->config.max_data);
-    fb_wr_varint(&wr, s->config.max_stream_data);
+    fb_wr_varint(&wr, s->config.first_stream_data);
     fb_wr_zeros(&wr, fb_wr_room(&wr));
     out[0] = FB_KIND_SESSION;
     out[1] = FB_FIRST_HANDSHAKE;
@@ -162,7 +162,7 @@ static int write_reply(struct fb_session *s, struct fb_path *p, struct fb_noise 
         count++;
     fb_wr_bytes(&wr, s->config.process_id, FB_PROCESS_ID_LEN);
     fb_wr_varint(&wr, s->config.max_data);
-    fb_wr_varint(&wr, s->config.max_stream_data);
+    fb_wr_varint(&wr, s->config.first_stream_data);
     fb_wr_varint(&wr, s->config.max_streams);
     fb_wr_u8(&wr, count);
     for (uint8_t i = 0; i < count; i++) {

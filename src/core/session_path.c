@@ -37,6 +37,7 @@ struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum fb_path_stat
     p->ack_due = FB_NEVER;
     p->max_packet = FB_MESSAGE_MAX;
     fb_sent_init(&p->sent, s->mem);
+    p->want_packet = FB_MESSAGE_MAX;
     fb_ranges_init(&p->received, s->mem, FB_PATH_ACK_RANGES);
     if (s->ready && fb_path_key(s, p, now) != 0) {
         fb_free(s->mem, p);
@@ -138,7 +139,7 @@ static void stream_frame(struct fb_session *s, const struct fb_sent_frame *f, bo
     if (err != 0)
         fb_session_close(s, FB_CLOSE_INTERNAL);
     if (!acked)
-        fb_stream_queue(s, st);
+        fb_stream_requeue(s, st);
     fb_stream_settle(s, st);
 }
 
@@ -212,6 +213,11 @@ uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     return FB_NEVER;
 }
 
+void fb_path_suspect(struct fb_path *p, bool suspect) {
+    p->send_status |= p->suspect != suspect;
+    p->suspect = suspect;
+}
+
 static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
     FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
@@ -227,7 +233,7 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
     if (fb_sent_tick(&p->sent, now, &sink, &lost) == FB_SENT_PROBE) {
         p->send_ping = true;
         if (other_open(s, p)) {
-            p->suspect = true;
+            fb_path_suspect(p, true);
             fb_sent_lose_all(&p->sent, now, &sink);
         }
     }
@@ -316,13 +322,13 @@ int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t no
         .since_us = p->since,
         .heard_us = p->heard,
         .smoothed_rtt_us = p->sent.smoothed_rtt,
-        .min_rtt_us = p->sent.min_rtt,
+        .min_rtt_us = p->sent.window.min_rtt,
         .send_rate = fb_meter_rate(&p->sent_meter, now),
         .receive_rate = fb_meter_rate(&p->received_meter, now),
         .sent_bytes = p->sent_meter.total,
         .received_bytes = p->received_meter.total,
         .in_flight = p->sent.bytes,
-        .window = FB_PATH_WINDOW,
+        .window = fb_window_bytes(&p->sent.window),
     };
     return 0;
 }

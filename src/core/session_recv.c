@@ -168,12 +168,16 @@ static void on_abandon(struct fb_session *s, const struct fb_frame *f, uint64_t 
     }
 }
 
-static void on_path_status(struct fb_session *s, const struct fb_frame *f) {
+static void on_path_status(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
     struct fb_path *p = f->path <= UINT32_MAX ? fb_path_find(s, (uint32_t)f->path) : NULL;
     if (p == NULL || f->sequence < p->status_in)
         return;
     p->status_in = f->sequence + 1;
     p->peer_standby = f->code & FB_STATUS_STANDBY;
+    bool suspect = f->code & FB_STATUS_SUSPECT;
+    if (suspect && !p->peer_suspect && p->received.n > 0)
+        p->ack_due = now; /* the last of them may have been lost: once more, elsewhere */
+    p->peer_suspect = suspect;
     p->max_packet = f->value < FB_PACKET_MIN    ? FB_PACKET_MIN
                     : f->value > FB_MESSAGE_MAX ? FB_MESSAGE_MAX
                                                 : (size_t)f->value;
@@ -224,13 +228,13 @@ static verdict on_ack(struct fb_session *s, const struct fb_frame *f, uint64_t n
     unsigned progress, spurious;
     if (p == NULL)
         return FB_CLOSE_NONE; /* died more than 3 T ago */
-    uint64_t delivered = p->sent.delivered;
+    uint64_t delivered = p->sent.window.delivered;
     if (fb_sent_ack(&p->sent, f, now, &sink, &progress, &spurious) != 0)
         return FB_CLOSE_PROTOCOL;
     s->stats.spurious_packets += spurious;
-    fb_meter_add(&p->sent_meter, p->sent.delivered - delivered, now);
+    fb_meter_add(&p->sent_meter, p->sent.window.delivered - delivered, now);
     if (progress + spurious > 0)
-        p->suspect = false;
+        fb_path_suspect(p, false);
     return FB_CLOSE_NONE;
 }
 
@@ -253,7 +257,7 @@ static verdict on_frame(struct fb_session *s, const struct fb_frame *f, uint64_t
     case FB_FRAME_MAX_STREAM_DATA:
     case FB_FRAME_MAX_STREAMS: return on_limit(s, f);
     case FB_FRAME_CLOSE: return on_close(s, f);
-    case FB_FRAME_PATH_STATUS: on_path_status(s, f); return FB_CLOSE_NONE;
+    case FB_FRAME_PATH_STATUS: on_path_status(s, f, now); return FB_CLOSE_NONE;
     case FB_FRAME_PATH_ABANDON: on_abandon(s, f, now); return FB_CLOSE_NONE;
     case FB_FRAME_BROKER:
     case FB_FRAME_NETWORK_DOCUMENT: return on_post(s, f);

@@ -1,6 +1,9 @@
 #include "base/err.h"
 #include "core/session_impl.h"
 
+#define PIECE_MIN 64                      /* bytes of a stream that are worth a frame */
+#define URGENT_RESERVE ((size_t)8 * 1024) /* of the window, for streams that have just begun */
+
 /* A packet being written: frames go to wr, what must be remembered of them to sent. */
 struct draft {
     struct fb_session *s;
@@ -8,7 +11,8 @@ struct draft {
     struct fb_wr wr;
     struct fb_sent_frame sent[FB_SENT_FRAMES_MAX];
     size_t count;
-    bool asks; /* elicits an acknowledgement */
+    size_t target; /* bytes of frames that suit the path; single control frames may be larger */
+    bool asks;     /* elicits an acknowledgement */
 };
 
 static bool has_room(const struct draft *d) {
@@ -59,7 +63,7 @@ static bool ack_is_due(const struct fb_path *p, uint64_t now) {
 
 /* Acknowledgements go by their own path, and by another when that one is suspect or gone. */
 static bool ack_goes_elsewhere(const struct fb_path *p) {
-    return p->state == FB_PATH_IS_CLOSED || p->suspect;
+    return p->state == FB_PATH_IS_CLOSED || p->suspect || p->peer_suspect;
 }
 
 static void put_acks(struct draft *d, uint64_t now) {
@@ -75,23 +79,39 @@ static void put_acks(struct draft *d, uint64_t now) {
 
 /* ---- control ---- */
 
-static void put_path_control(struct draft *d) {
-    struct fb_path *p = d->p;
-    if (p->send_status) {
-        struct fb_frame f = {.type = FB_FRAME_PATH_STATUS,
-                             .path = p->id,
-                             .sequence = p->status_out,
-                             .code = p->standby ? FB_STATUS_STANDBY : 0,
-                             .value = FB_MESSAGE_MAX};
-        if (put(d, &f, p->id)) {
-            p->status_out++;
-            p->send_status = false;
-        }
+/* Of a path that is suspect another tells. */
+static bool status_goes_elsewhere(const struct fb_path *p) {
+    return p->send_status && p->suspect && p->state == FB_PATH_IS_OPEN;
+}
+
+static void put_status(struct draft *d, struct fb_path *of) {
+    struct fb_frame f = {.type = FB_FRAME_PATH_STATUS,
+                         .path = of->id,
+                         .sequence = of->status_out,
+                         .code = (of->standby ? FB_STATUS_STANDBY : 0) |
+                                 (of->suspect ? FB_STATUS_SUSPECT : 0),
+                         .value = of->want_packet};
+    if (put(d, &f, of->id)) {
+        of->status_out++;
+        of->send_status = false;
     }
-    if (p->send_ping) {
+}
+
+static void put_path_control(struct draft *d) {
+    if (d->p->send_status && !d->p->suspect)
+        put_status(d, d->p);
+    if (d->p->send_ping) {
         struct fb_frame f = {.type = FB_FRAME_PING};
         if (put(d, &f, 0))
-            p->send_ping = false;
+            d->p->send_ping = false;
+    }
+}
+
+static void put_statuses(struct draft *d) {
+    FB_LIST_EACH (it, &d->s->paths) {
+        struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        if (status_goes_elsewhere(p))
+            put_status(d, p);
     }
 }
 
@@ -172,9 +192,8 @@ static void put_stream_control(struct draft *d, struct fb_stream *st) {
             st->send_stop = false;
     }
     if (st->send_limit) {
-        struct fb_frame f = {.type = FB_FRAME_MAX_STREAM_DATA,
-                             .stream = st->id,
-                             .value = st->read + d->s->config.max_stream_data};
+        struct fb_frame f = {
+            .type = FB_FRAME_MAX_STREAM_DATA, .stream = st->id, .value = st->read + st->window};
         if (put(d, &f, st->id)) {
             st->in_limit = f.value;
             st->send_limit = false;
@@ -189,8 +208,8 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
     if (!has_room(d) || !fb_stream_piece(st, s->out_limit - s->out_total, &piece))
         return false;
     size_t overhead = fb_frame_stream_overhead(st->id, piece.offset);
-    size_t room = fb_wr_room(&d->wr);
-    if (room <= overhead)
+    size_t room = d->target > d->wr.len ? d->target - d->wr.len : 0;
+    if (room <= overhead + (d->wr.len > 0 ? PIECE_MIN : 0))
         return false;
     if (piece.len > room - overhead) {
         piece.len = room - overhead;
@@ -203,9 +222,7 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
         fb_wr_bytes(&d->wr, data, n);
         done += n;
     }
-    fb_stream_sent(st, &piece);
-    if (piece.fresh)
-        s->out_total += piece.len;
+    fb_stream_went(s, st, &piece);
     d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM,
                                                  .id = st->id,
                                                  .offset = piece.offset,
@@ -215,99 +232,39 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
     return true;
 }
 
-/*
- * Streams take turns: one piece each, a packet at a time. Control ignores the path's window, but
- * for a reserve that keeps it bounded.
- */
-static void put_streams(struct draft *d, bool data) {
-    struct fb_session *s = d->s;
-    FB_LIST_EACH (it, &s->send_streams) {
-        struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
+static void put_streams_control(struct draft *d) {
+    FB_LIST_EACH (it, &d->s->control_streams) {
+        struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, control_link);
         put_stream_control(d, st);
-        bool wrote = data && put_stream_data(d, st);
-        struct fb_piece piece;
-        bool more = fb_stream_piece(st, s->out_limit - s->out_total, &piece);
-        if (!has_room(d) || fb_wr_room(&d->wr) < 64 || (!data && more)) {
-            if (wrote && more) { /* its turn is over */
-                fb_list_remove(&st->send_link);
-                fb_list_push(&s->send_streams, &st->send_link);
-            }
-            if (!has_room(d) || fb_wr_room(&d->wr) < 64)
-                break;
-            continue;
-        }
-        if (!more && !fb_stream_has_control(st))
-            fb_list_remove(&st->send_link);
+        if (fb_stream_has_control(st))
+            return; /* no room for it */
+        fb_list_remove(it);
     }
 }
 
-/* ---- which path ---- */
-
-static bool window_open(const struct fb_path *p, size_t reserve) {
-    return p->sent.bytes + FB_MESSAGE_MAX <= FB_PATH_WINDOW + reserve &&
-           p->queued < FB_PATH_QUEUE_MAX + reserve;
-}
-
-/* What a path is good for: a spare only where there is no other; a suspect one only where there is
- * no spare, be they all without room: what goes out on a path that is dead holds up its stream. */
-enum rank { RANK_NONE, RANK_SUSPECT, RANK_SPARE, RANK_ACTIVE };
-
-static enum rank rank_of(const struct fb_path *p) {
-    return p->state != FB_PATH_IS_OPEN ? RANK_NONE
-           : p->suspect                ? RANK_SUSPECT
-           : fb_path_spare(p)          ? RANK_SPARE
-                                       : RANK_ACTIVE;
-}
-
-/* The quickest with room of those that rank highest. */
-static struct fb_path *best_path(const struct fb_session *s, size_t reserve) {
-    struct fb_path *best = NULL;
-    enum rank highest = RANK_NONE;
-    FB_LIST_EACH (it, &s->paths) {
-        struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        enum rank rank = rank_of(p);
-        if (rank > highest) {
-            highest = rank;
-            best = NULL;
-        }
-        if (rank == RANK_NONE || rank < highest || !window_open(p, reserve))
-            continue;
-        if (best == NULL || p->sent.smoothed_rtt < best->sent.smoothed_rtt)
-            best = p;
+/* Until the packet has the size that suits the path. bulk: more than what may use the reserve. */
+static void put_streams_data(struct draft *d, bool bulk) {
+    struct fb_stream *st;
+    while ((st = fb_sched_stream(d->s)) != NULL && (bulk || st->fresh > 0)) {
+        size_t before = d->wr.len;
+        if (!put_stream_data(d, st))
+            return;
+        fb_sched_spent(d->s, st, d->wr.len - before);
     }
-    return best;
 }
 
-/* Whether a packet of this path may carry what any path may. */
-static bool serves(const struct fb_session *s, const struct fb_path *p) {
-    enum rank rank = rank_of(p);
-    FB_LIST_EACH (it, &s->paths)
-        if (rank_of(FB_CONTAINER(it, struct fb_path, link)) > rank)
-            return false;
-    return rank > RANK_NONE;
-}
+/* ---- what waits ---- */
 
 static bool session_has_control(const struct fb_session *s) {
-    bool any = s->send_max_data || s->send_max_streams || s->datagrams_out_count > 0;
+    bool any = s->send_max_data || s->send_max_streams || s->datagrams_out_count > 0 ||
+               !fb_list_empty(&s->control_streams);
     for (size_t i = 0; i < FB_TOKENS_IN_HAND; i++)
         any |= s->tokens[i].queue;
     for (size_t i = 0; i < FB_ABANDONS_MAX; i++)
         any |= s->abandons[i].queue;
     for (size_t i = 0; i < FB_POSTS_MAX; i++)
         any |= s->posts[i].queue;
-    FB_LIST_EACH (it, &s->send_streams)
-        any |= fb_stream_has_control(FB_CONTAINER(it, struct fb_stream, send_link));
     return any;
-}
-
-static bool session_has_data(const struct fb_session *s) {
-    FB_LIST_EACH (it, &s->send_streams) {
-        struct fb_piece piece;
-        if (fb_stream_piece(FB_CONTAINER(it, struct fb_stream, send_link),
-                            s->out_limit - s->out_total, &piece))
-            return true;
-    }
-    return false;
 }
 
 /* ---- packets ---- */
@@ -334,23 +291,30 @@ static size_t finish(struct draft *d, uint8_t *buf, uint64_t now) {
 }
 
 static struct draft start(struct fb_session *s, struct fb_path *p, uint8_t *buf) {
+    size_t size = fb_window_packet(&p->sent.window);
     return (struct draft){
         .s = s,
         .p = p,
-        .wr = fb_wr_make(buf + FB_PACKET_HEADER, p->max_packet - FB_PACKET_OVERHEAD)};
+        .target = (size < p->max_packet ? size : p->max_packet) - FB_PACKET_OVERHEAD,
+        .wr = fb_wr_make(buf + FB_PACKET_HEADER, FB_MESSAGE_MAX - FB_PACKET_OVERHEAD)};
 }
 
-static size_t send_packet(struct fb_session *s, struct fb_path *p, uint8_t *buf, uint64_t now) {
+/* bulk: this path was chosen for data, and has room for it. */
+static size_t send_packet(struct fb_session *s, struct fb_path *p, bool bulk, uint8_t *buf,
+                          uint64_t now) {
     struct draft d = start(s, p, buf);
     put_acks(&d, now);
     put_path_control(&d);
     /* A suspect path is asked whether it lives, a spare kept warm; what matters goes by another as
      * long as there is one. */
-    if (serves(s, p) && window_open(p, FB_PATH_RESERVE)) {
+    if (fb_path_serves(s, p) && fb_path_room(p, FB_PATH_RESERVE)) {
+        put_statuses(&d);
         put_limits(&d);
         put_path_ids(&d);
         put_messages(&d);
-        put_streams(&d, window_open(p, 0));
+        put_streams_control(&d);
+        if (bulk || fb_path_room(p, URGENT_RESERVE))
+            put_streams_data(&d, bulk);
     }
     return finish(&d, buf, now);
 }
@@ -380,25 +344,41 @@ static size_t send_urgent(struct fb_session *s, struct fb_path *p, uint8_t *buf,
         return 0;
     if (s->closing)
         return p->send_close ? send_close(s, p, buf, now) : 0;
-    if (p->send_ping || p->send_status || (ack_is_due(p, now) && !p->suspect))
-        return send_packet(s, p, buf, now);
+    if (p->send_ping || (p->send_status && !p->suspect) ||
+        (ack_is_due(p, now) && !ack_goes_elsewhere(p)))
+        return send_packet(s, p, fb_sched_data(s, now) == p, buf, now);
     return 0;
 }
 
-static struct fb_path *path_for_rest(struct fb_session *s, uint64_t now) {
-    bool acks = false;
+static size_t send_rest(struct fb_session *s, uint32_t *path, uint8_t *buf, uint64_t now) {
+    bool control = session_has_control(s), bulk = true;
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        acks |= ack_goes_elsewhere(p) && ack_is_due(p, now) && p->received.n > 0;
+        control |= ack_goes_elsewhere(p) && ack_is_due(p, now) && p->received.n > 0;
+        control |= status_goes_elsewhere(p);
     }
-    if (acks || session_has_control(s))
-        return best_path(s, FB_PATH_RESERVE);
-    return session_has_data(s) ? best_path(s, 0) : NULL;
+    struct fb_stream *st = fb_sched_stream(s);
+    struct fb_path *p = NULL;
+    if (control)
+        p = fb_sched_control(s, FB_PATH_RESERVE);
+    else if (st != NULL && st->fresh > 0)
+        p = fb_sched_control(s, URGENT_RESERVE);
+    if (p != NULL && st != NULL)
+        bulk = fb_sched_data(s, now) == p;
+    else if (st != NULL)
+        p = fb_sched_data(s, now);
+    if (p == NULL) {
+        fb_sched_limited(s, st != NULL, now);
+        return 0;
+    }
+    *path = p->id;
+    return send_packet(s, p, bulk, buf, now);
 }
 
 size_t fb_session_send(struct fb_session *s, uint32_t *path, uint8_t buf[static FB_MESSAGE_MAX],
                        uint64_t now) {
     s->now = now;
+    s->pace_at = FB_NEVER;
     if (s->closed || now < s->retry_at)
         return 0;
     FB_LIST_EACH (it, &s->paths) {
@@ -413,9 +393,5 @@ size_t fb_session_send(struct fb_session *s, uint32_t *path, uint8_t buf[static 
         s->closed = s->event_closed = true;
         return 0;
     }
-    struct fb_path *p = s->ready ? path_for_rest(s, now) : NULL;
-    if (p == NULL)
-        return 0;
-    *path = p->id;
-    return send_packet(s, p, buf, now);
+    return s->ready ? send_rest(s, path, buf, now) : 0;
 }

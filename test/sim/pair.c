@@ -100,6 +100,9 @@ static void transmit(struct pair *pair, int from, uint32_t path, const uint8_t *
     if (link->rate > 0) {
         at = (link->free_at[from] > at ? link->free_at[from] : at) + len * 1000000 / link->rate;
         link->free_at[from] = at;
+        uint64_t queue = (at - pair->now) * link->rate / 1000000;
+        if (queue > link->longest_queue[from])
+            link->longest_queue[from] = queue;
     }
     for (int copies = 1 + chance(pair, link->duplicate); copies > 0; copies--) {
         uint64_t jitter = link->jitter > 0 ? random_u64(pair) % link->jitter : 0;
