@@ -54,7 +54,8 @@ const struct fb_document *fb_joined_document(const struct fb_joined *joined);
  * or asked for in 5 s where there is another way to ask, which the same answer may open. */
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial);
 /* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Errors
- * as fb_document_verify(). */
+ * as fb_document_verify(), and FB_ERR_VERSION (it wants later software), FB_ERR_DENIED (it names an
+ * address without TLS, and is not local). */
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len);
 /* Who was asked has none that is newer. */
 void fb_joined_current(struct fb_joined *joined);
