@@ -50,6 +50,7 @@ struct net_bench {
     const char *cache; /* of the client; NULL: none */
     /* What volunteers do with session messages, each one in so many; 0: never. */
     unsigned drop, alter, repeat;
+    bool mute; /* they pass nothing on to the egress */
     /* The next offers are answered so, without a volunteer. */
     enum fb_answer_status next[8];
     size_t next_count;
@@ -84,7 +85,7 @@ static inline void vol_relay(struct vol *vol, bool up, const uint8_t *data, size
     struct net_bench *bench = vol->bench;
     vol->count++;
     vol->carried = true;
-    if (vol->frozen || len == 0 || len > sizeof copy || data[0] != FB_KIND_SESSION ||
+    if (vol->frozen || (up && bench->mute) || len == 0 || len > sizeof copy || data[0] != FB_KIND_SESSION ||
         vol_turn(vol, bench->drop))
         return;
     memcpy(copy, data, len);

@@ -348,6 +348,24 @@ static void read_until(struct app *app, uint64_t bytes) {
     assert_false(app->ended);
 }
 
+/* What the egress says first waits at the volunteer before the channel opens, so that the path is
+ * open at the client as soon as the channel is: nothing has to go up before. */
+static void first_bytes_wait(void **state) {
+    begin(2);
+    await_paths(3);
+    bench.mute = true; /* from here on, for old paths too */
+    unsigned volunteers = (unsigned)bench.vol_count;
+    for (size_t i = 0; i < volunteers; i++)
+        vol_close(&bench.vols[i]);
+    await_paths(4); /* attached by a token, directly */
+    assert_int_equal(bench.offers_direct, 2);
+    assert_int_equal(counts().sessions_all, 1);
+    bench.mute = false;
+    await_paths(6); /* and inside the session */
+    assert_int_equal(bench.offers_direct, 2);
+    end();
+}
+
 static bool cache_has_newest(void *ctx) {
     uint8_t bytes[FB_DOCUMENT_MAX];
     FILE *file = fopen(bench.cache, "rb");
@@ -427,6 +445,7 @@ int main(void) {
         cmocka_unit_test(egress_shuts_down),
         cmocka_unit_test(rendezvous_inside_the_session),
         cmocka_unit_test(document_inside_the_session),
+        cmocka_unit_test(first_bytes_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
