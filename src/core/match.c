@@ -243,9 +243,14 @@ static bool is_zero(const uint8_t *bytes, size_t len) {
     return any == 0;
 }
 
-/* Endpoint-independent mapping on one side lets the other side's checks find it. */
+/* Endpoint-independent mapping on one side lets the other side's checks find it. Most NATs that
+ * nobody knows have it, and a pair that fails is not tried again. */
 static bool nats_fit(enum fb_nat a, enum fb_nat b) {
-    return (a != FB_NAT_HARD || b == FB_NAT_EASY) && (b != FB_NAT_HARD || a == FB_NAT_EASY);
+    return a != FB_NAT_HARD || b != FB_NAT_HARD;
+}
+
+static bool nats_may_fail(enum fb_nat a, enum fb_nat b) {
+    return (a == FB_NAT_HARD && b != FB_NAT_EASY) || (b == FB_NAT_HARD && a != FB_NAT_EASY);
 }
 
 static bool group_fits(const struct fb_match *match, const struct group *group,
@@ -306,17 +311,22 @@ static struct volunteer *choose_in(const struct fb_match *match, const struct gr
     return NULL;
 }
 
-/* Whoever has waited longest; saving easy volunteers for hard clients would rank groups here. */
+/* Whoever has waited longest, of those whose NAT fits for sure or else of the others; saving easy
+ * volunteers for hard clients would rank groups here. */
 static struct volunteer *choose(const struct fb_match *match,
                                 const struct fb_match_request *request) {
     struct volunteer *best = NULL;
+    bool best_may_fail = true;
     FB_LIST_EACH (link, &match->groups) {
         const struct group *group = FB_CONTAINER(link, struct group, link);
-        if (!group_fits(match, group, request))
+        bool may_fail = nats_may_fail((enum fb_nat)group->key[FB_COUNTRY_LEN], request->end.nat);
+        if (!group_fits(match, group, request) || (may_fail && !best_may_fail))
             continue;
         struct volunteer *vol = choose_in(match, group, request);
-        if (vol != NULL && (best == NULL || vol->since < best->since))
-            best = vol;
+        if (vol == NULL || (best != NULL && may_fail == best_may_fail && vol->since >= best->since))
+            continue;
+        best = vol;
+        best_may_fail = may_fail;
     }
     return best;
 }

@@ -5,9 +5,11 @@
  *
  * Rules (DESIGN section 5): a volunteer is never given a client of its own country; a session has
  * at most one live match in each /24 or /56, at most one with each volunteer, and meets at most so
- * many volunteers an hour (core/met.h); a hard NAT needs an easy one opposite; a pair whose data
- * channel failed is not tried again for a while; the volunteer that has waited longest goes first. One volunteer per offer: if it declines or is silent, the client is told at once to come
- * back with a fresh offer. `local` lifts the country and prefix rules.
+ * many volunteers an hour (core/met.h); two hard NATs never meet, and opposite a hard one stands an
+ * easy one rather than one that nobody knows; a pair whose data channel failed is not tried again
+ * for a while; the volunteer that has waited longest goes first. One volunteer per offer: if it
+ * declines or is silent, the client is told at once to come back with a fresh offer. `local` lifts
+ * the country and prefix rules.
  *
  * Ids of volunteers, requests and matches are numbers that are never used twice within a matcher's
  * life; calls with one that is gone are ignored or return FB_ERR_NOT_FOUND, as each says.

@@ -160,6 +160,7 @@ struct fb_path_stats {
     uint64_t received_bytes;          /* of packets, authenticated */
     size_t in_flight;                 /* bytes sent, not acknowledged, not given up */
     size_t window;                    /* bytes that may be in flight now */
+    bool full;                        /* of late there was always more to send than it took */
 };
 /* FB_ERR_NOT_FOUND: it is gone. */
 int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t now,

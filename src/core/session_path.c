@@ -329,6 +329,7 @@ int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t no
         .received_bytes = p->received_meter.total,
         .in_flight = p->sent.bytes,
         .window = fb_window_bytes(&p->sent.window),
+        .full = p->sent.bytes > 0 && p->sent.window.limited_until == 0,
     };
     return 0;
 }

@@ -260,9 +260,9 @@ static bool send_one(struct fb_client *client, uint64_t now) {
         return false;
     struct client_path *path = fb_client_path_find(client, id);
     /* What the peer does not take is lost, and sent again as lost. */
-    if (path != NULL && path->peer != NULL && fb_peer_send(path->peer, client->message, len) == 0) {
+    if (path != NULL && fb_client_lane_send(path, client->message, len) == 0) {
         client->counts.bytes_up += len;
-        fb_session_path_queued(client->s, id, fb_peer_buffered(path->peer) + path->queued);
+        fb_session_path_queued(client->s, id, fb_client_lane_buffered(path) + path->queued);
     }
     return true;
 }

@@ -56,6 +56,7 @@ struct fb_client_config {
     /* That carry at once, up to FB_PATHSET_TARGET_MAX (core/pathset.h); 0: 4. With more than one
      * another stands by; an idle client keeps one that carries and one that stands by. */
     size_t paths;
+    size_t lanes; /* at most, over all paths; 0: FB_LANES_CLIENT_MAX, 1: one for each path */
     const struct fb_client_handler *handler; /* outlives the client; may be NULL */
     void *user;
 };
@@ -75,6 +76,7 @@ const struct fb_addr *fb_client_proxy(const struct fb_client *client);
 
 struct fb_client_counts {
     uint64_t paths, connections; /* now: open paths, spares too; connections of apps */
+    uint64_t lanes;              /* now: open data channels of all paths */
     uint64_t paths_all, offers;  /* since the start */
     uint64_t sessions_all;
     uint64_t bytes_up, bytes_down; /* on paths */

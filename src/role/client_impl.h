@@ -2,6 +2,7 @@
  * The inside of role/client.h, for client*.c and no one else:
  *   client.c        birth, death, the session
  *   client_path.c   one path: offer, answer, data channel
+ *   client_lane.c   its lanes: more of those data channels
  *   client_proxy.c  the proxy's port: heads, and connections as streams
  *
  * Who calls whom: a callback of the loop changes something and then calls fb_client_pump() as its
@@ -12,6 +13,8 @@
 #define FB_ROLE_CLIENT_IMPL_H
 
 #include "base/list.h"
+#include "core/hop.h"
+#include "core/lanes.h"
 #include "core/pathset.h"
 #include "core/proxyhead.h"
 #include "core/rendezvous.h"
@@ -38,17 +41,44 @@ enum client_path_state {
     PATH_OPEN,       /* the egress has answered on it */
 };
 
+enum client_lane_state {
+    LANE_FREE,
+    LANE_ASKING,     /* gathers addresses, then the offer is with the volunteer */
+    LANE_CONNECTING, /* it has answered */
+    LANE_OPEN,
+    LANE_CLOSING, /* nothing more is sent on it; what is underway may arrive */
+};
+
+/* The first lane, index 0, begins with the path, and is LANE_FREE until it is open. */
+struct client_lane {
+    struct client_path *path;
+    struct fb_peer *peer; /* NULL: none */
+    enum client_lane_state state;
+    uint16_t number;
+    uint64_t since_us; /* of the state */
+};
+
 struct client_path {
     struct fb_list link; /* client->paths */
     struct fb_client *client;
     uint32_t id;
     enum client_path_state state;
-    struct fb_peer *peer;
+    struct client_lane lanes[FB_LANES_MAX];
+    struct fb_lanes sending;
+    struct fb_lane_plan plan;
+    struct fb_timer *look; /* at the plan, while there is something to see */
+    bool looking;
+    uint16_t last_number;     /* of a lane */
+    struct fb_desc volunteer; /* its answer: where its lanes may be looked for */
+    uint64_t passed, seen;    /* bytes on all lanes both ways; at the last look */
+    uint64_t deaths_us;       /* the first of the lanes' latest row of deaths, and how many */
+    unsigned deaths;
     struct fb_rendezvous *rv; /* while the offer is out */
     struct fb_fetch *fetch;   /* the offer goes directly */
     uint32_t number;          /* ... or through the session, under this number; 0: not */
     struct fb_timer *timer;   /* bounds the wait for an answer through the session */
     size_t queued;            /* in the volunteer, as it says */
+    bool unanswered;          /* no STUN server answered its peer */
     uint64_t heard_us;        /* last message on it */
     uint8_t first[FB_FIRST_LEN];
 };
@@ -138,6 +168,28 @@ struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id);
 void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len);
 /* No path is left to carry answers: offers that went through the session have failed. */
 void fb_client_path_posts_lost(struct fb_client *client);
+
+/* Makes the lane's peer, with what all peers of a path have in common. */
+int fb_client_path_peer(struct client_lane *lane);
+
+/* client_lane.c */
+/* The first lane's data channel is open; the volunteer's answer is in path->volunteer. */
+void fb_client_lane_first(struct client_path *path);
+/* Sends a message on the lane with the least waiting. 0, or as fb_peer_send(). */
+int fb_client_lane_send(struct client_path *path, const uint8_t *data, size_t len);
+/* Bytes came in on some lane: they count for how many there should be. */
+void fb_client_lane_passed(struct client_path *path, size_t len);
+/* What waits in this end's lanes. */
+size_t fb_client_lane_buffered(const struct client_path *path);
+/* A further lane's peer has described itself, or is open. */
+void fb_client_lane_described(struct client_lane *lane, const struct fb_desc *local);
+void fb_client_lane_opened(struct client_lane *lane);
+/* Hop control about lanes. False: the volunteer broke the rules. */
+bool fb_client_lane_hop(struct client_path *path, const struct fb_hop_msg *msg);
+/* A lane's peer has gone by itself. False: so has the path. */
+bool fb_client_lane_gone(struct client_lane *lane);
+/* Closes all. */
+void fb_client_lane_end(struct client_path *path);
 
 /* client_proxy.c */
 int fb_client_proxy_start(struct fb_client *client, char err[static FB_NET_ERR_MAX]);

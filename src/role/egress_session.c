@@ -199,9 +199,8 @@ static bool send_one(struct egress_session *session, uint64_t now) {
     struct egress_path *path = fb_egress_session_path(session, id);
     /* What the socket does not take (memory is out) is lost, and sent again as lost. */
     if (path != NULL && fb_ws_send(path->ws, egress->message, len) == 0) {
-        path->bytes += len;
         egress->counts.bytes_down += len;
-        fb_session_path_queued(session->s, id, fb_ws_buffered(path->ws) + path->queued);
+        fb_egress_path_sent(path, len);
     }
     return true;
 }

@@ -274,6 +274,7 @@ static void describe(struct fb_conn *conn) {
     fb_ice_describe(conn->ice, &desc);
     conn->described = true;
     atomic_store(&conn->peer->nat, fb_ice_nat(conn->ice));
+    atomic_store(&conn->peer->unanswered, fb_ice_unanswered(conn->ice));
     if (desc.candidate_count == 0)
         fail(conn, FB_PEER_NO_ADDRESS);
     else

@@ -28,7 +28,8 @@ struct fb_peer {
     atomic_size_t inbox;    /* bytes read from SCTP that the user has not had */
     atomic_bool stalled;    /* the thread stopped reading and wants FB_ITEM_RESUME */
     atomic_ullong ignored;
-    atomic_int nat; /* enum fb_nat */
+    atomic_int nat;         /* enum fb_nat */
+    atomic_bool unanswered; /* STUN servers were asked in vain */
 
     /* The rtc thread alone. */
     struct fb_conn *conn;

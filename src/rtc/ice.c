@@ -234,6 +234,13 @@ enum fb_nat fb_ice_nat(const struct fb_ice *ice) {
     return ice->mapping == NULL ? FB_NAT_UNKNOWN : fb_mapping_nat(ice->mapping);
 }
 
+bool fb_ice_unanswered(const struct fb_ice *ice) {
+    size_t count = 0;
+    if (ice->mapping != NULL)
+        fb_mapping_known(ice->mapping, &count);
+    return ice->mapping != NULL && count == 0;
+}
+
 int fb_ice_set_remote(struct fb_ice *ice, const struct fb_desc *remote) {
     GSList *list = NULL;
     if (!nice_agent_set_remote_credentials(ice->agent, ice->stream, remote->ufrag, remote->pwd))

@@ -44,6 +44,8 @@ int fb_ice_gather(struct fb_ice *ice);
 void fb_ice_describe(struct fb_ice *ice, struct fb_desc *desc);
 /* What the STUN servers showed; after `gathered`. */
 enum fb_nat fb_ice_nat(const struct fb_ice *ice);
+/* Some were asked, and none has answered; after `gathered`. */
+bool fb_ice_unanswered(const struct fb_ice *ice);
 /* After `gathered`. 0 or FB_ERR_MALFORMED. */
 int fb_ice_set_remote(struct fb_ice *ice, const struct fb_desc *remote);
 /* One datagram; dropped where it cannot go now. */

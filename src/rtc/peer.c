@@ -79,6 +79,10 @@ enum fb_nat fb_peer_nat(const struct fb_peer *peer) {
     return (enum fb_nat)atomic_load(&peer->nat);
 }
 
+bool fb_peer_unanswered(const struct fb_peer *peer) {
+    return atomic_load(&peer->unanswered);
+}
+
 static bool text_fits(const char *text, size_t min, size_t max) {
     size_t len = strnlen(text, max + 1);
     return len >= min && len <= max;

@@ -95,6 +95,9 @@ int fb_peer_new(struct fb_peer **out, struct fb_rtc *rtc, const struct fb_peer_c
 
 /* From `described` on: how this side's NAT maps, as two STUN servers showed it. */
 enum fb_nat fb_peer_nat(const struct fb_peer *peer);
+/* From `described` on: STUN servers were asked, and none answered. Where nobody else does either,
+ * UDP does not pass here. */
+bool fb_peer_unanswered(const struct fb_peer *peer);
 
 /*
  * Gives the other side's description; once. Candidates are used as they stand: the caller drops
@@ -110,7 +113,7 @@ int fb_peer_set_remote(struct fb_peer *peer, const struct fb_desc *remote);
  */
 int fb_peer_send(struct fb_peer *peer, const void *data, size_t len);
 
-/* Bytes that SCTP has not taken yet: what a browser calls bufferedAmount. */
+/* Bytes that wait for SCTP's window, a message or two aside: what a browser calls bufferedAmount. */
 size_t fb_peer_buffered(const struct fb_peer *peer);
 
 /* Holds `message` back (what arrives waits, within recv_max, then the other side must), or lets

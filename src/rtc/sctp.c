@@ -23,6 +23,10 @@
 #define RTO_MAX 10000
 /* Rounds of the clock that fb_sctp_stop grants to what usrsctp frees by timer. */
 #define STOP_ROUNDS 200
+/* Messages that usrsctp may hold beyond what its window lets out: so that there is one to begin with
+ * when an acknowledgement comes, and that what waits is seen to wait (fb_peer_buffered), or else all
+ * lanes look alike however slow. */
+#define UNSENT_MAX 2
 
 struct fb_sctp {
     struct socket *socket;
@@ -240,10 +244,19 @@ enum fb_sctp_event fb_sctp_read(struct fb_sctp *sctp, uint8_t buf[static FB_SCTP
     return event;
 }
 
+static bool get_status(struct fb_sctp *sctp, struct sctp_status *status) {
+    socklen_t len = sizeof *status;
+    memset(status, 0, sizeof *status);
+    return usrsctp_getsockopt(sctp->socket, IPPROTO_SCTP, SCTP_STATUS, status, &len) == 0;
+}
+
 int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool last) {
     struct sctp_sndinfo info = {
         .snd_flags = (uint16_t)(SCTP_UNORDERED | (last ? SCTP_SACK_IMMEDIATELY : 0)),
         .snd_ppid = htonl(PPID_BINARY)};
+    struct sctp_status status;
+    if (get_status(sctp, &status) && status.sstat_penddata >= UNSENT_MAX)
+        return FB_ERR_AGAIN;
     ssize_t sent = usrsctp_sendv(sctp->socket, data, len, NULL, 0, &info, sizeof info,
                                  SCTP_SENDV_SNDINFO, 0);
     if (sent == (ssize_t)len)
@@ -252,10 +265,8 @@ int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool las
 }
 
 bool fb_sctp_is_dry(struct fb_sctp *sctp) {
-    struct sctp_status status = {0};
-    socklen_t len = sizeof status;
-    return usrsctp_getsockopt(sctp->socket, IPPROTO_SCTP, SCTP_STATUS, &status, &len) != 0 ||
-           status.sstat_unackdata == 0;
+    struct sctp_status status;
+    return !get_status(sctp, &status) || status.sstat_unackdata == 0;
 }
 
 void fb_sctp_free(struct fb_sctp *sctp) {

@@ -17,10 +17,11 @@ const CALL_MS = 30000;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Chromium {
-  static async launch() {
+  /** @param {string[]} [prefix] what stands before its command line */
+  static async launch(prefix = []) {
     const path = browserPath('chromium');
     if (!path) throw new Error('no chromium here');
-    const chromium = new Chromium(path);
+    const chromium = new Chromium([...prefix, path]);
     await chromium.call('Target.getTargets'); // it is there
     return chromium;
   }
@@ -29,10 +30,10 @@ export class Chromium {
   #rest = '';
   /** @type {Map<number, (reply: any) => void>} */ #waiting = new Map();
 
-  /** @param {string} path */
-  constructor(path) {
+  /** @param {string[]} command */
+  constructor([file, ...args]) {
     this.dir = mkdtempSync(join(tmpdir(), 'footbridge-chromium-'));
-    this.child = spawn(path, [...CHROMIUM_FLAGS, '--headless', '--remote-debugging-pipe',
+    this.child = spawn(file, [...args, ...CHROMIUM_FLAGS, '--headless', '--remote-debugging-pipe',
       `--user-data-dir=${this.dir}`, 'about:blank'],
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
     this.ended = new Promise((done) => this.child.on('close', done));
@@ -82,11 +83,22 @@ export class Chromium {
     return page;
   }
 
+  /** Ends it as the kernel ends programs. */
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.ended;
+    this.#forget();
+  }
+
   async close() {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 5000);
     await this.call('Browser.close').catch(() => this.child.kill());
     await this.ended;
     clearTimeout(timer);
+    this.#forget();
+  }
+
+  #forget() { // its other processes may still be writing
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 }

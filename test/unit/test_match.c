@@ -274,13 +274,25 @@ static void country_rule(void **state) {
 
 static void nat_rule(void **state) {
     static const bool fits[FB_NAT_COUNT][FB_NAT_COUNT] = {
-        [FB_NAT_UNKNOWN] = {[FB_NAT_UNKNOWN] = true, [FB_NAT_EASY] = true},
+        [FB_NAT_UNKNOWN] = {true, true, true},
         [FB_NAT_EASY] = {true, true, true},
-        [FB_NAT_HARD] = {[FB_NAT_EASY] = true},
+        [FB_NAT_HARD] = {true, true, false},
     };
     for (int a = 0; a < FB_NAT_COUNT; a++)
         for (int b = 0; b < FB_NAT_COUNT; b++)
             assert_int_equal(meet(false, "DE", (enum fb_nat)a, "IR", (enum fb_nat)b), fits[a][b]);
+}
+
+static void easy_before_unknown(void **state) {
+    struct fb_match *match = make((struct fb_match_config){0});
+    uint64_t unknown = join(match, "DE", 1, FB_NAT_UNKNOWN, 2);
+    uint64_t easy = join(match, "NL", 2, FB_NAT_EASY, 1);
+    expect_offer(match, easy, ask(match, "IR", 3, FB_NAT_HARD, 0));
+    expect_offer(match, unknown, ask(match, "IR", 4, FB_NAT_HARD, 0));
+    join(match, "FR", 5, FB_NAT_EASY, 1);
+    /* Who can meet anybody takes whoever has waited longest. */
+    expect_offer(match, unknown, ask(match, "IR", 6, FB_NAT_EASY, 0));
+    done(match);
 }
 
 static void browsers_only(void **state) {
@@ -558,6 +570,7 @@ int main(void) {
         cmocka_unit_test(volunteer_leaves),
         cmocka_unit_test(country_rule),
         cmocka_unit_test(nat_rule),
+        cmocka_unit_test(easy_before_unknown),
         cmocka_unit_test(browsers_only),
         cmocka_unit_test(failed_pairs),
         cmocka_unit_test(failed_pairs_are_bounded),
