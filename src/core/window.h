@@ -1,8 +1,9 @@
-/* * How much one path may have in flight and how fast it is sent, in one direction, at the sender:
+/*
+ * How much one path may have in flight and how fast it is sent, in one direction, at the sender:
  * from the delivery rate that acknowledgements show and the smallest round-trip time, after the
  * model of BBR (draft-ietf-ccwg-bbr; draft-cheng-iccrg-delivery-rate-estimation). Below are SCTP
- * and TCP with a congestion control of their own, so loss says nothing here: what is kept small is the
- * queue in front of them. Where this differs from BBR:
+ * and TCP with a congestion control of their own, so loss says nothing here: what is kept small is
+ * the queue in front of them. Where this differs from BBR:
  *   - a round whose smallest round trip tells of a standing queue ends growth, makes old samples
  *     forgotten (what comes through a full pipe is its rate) and is followed by draining;
  *   - a probe that finds a seventh more goes on as startup does, because hops add lanes and double

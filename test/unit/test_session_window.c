@@ -10,7 +10,7 @@ static void one_path(uint64_t rate, uint64_t rtt, uint64_t jitter, bool up) {
         report(up ? "up" : "down", rate, &outcome);
         assert_true(outcome.goodput > rate * 90 / 100);
         assert_true(2 * outcome.loaded <= 3 * outcome.idle + 2 * (20 * MS + jitter));
-        assert_true(pr.link[path].longest_queue[!up] < rate * jitter / S + (400 << 10));
+        assert_true(pr.link[path].longest_queue[!up] < rate * 2 * jitter / S + (400 << 10));
         end();
     }
 }
