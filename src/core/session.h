@@ -142,8 +142,8 @@ int fb_session_path_standby(struct fb_session *s, uint32_t path, bool standby);
 
 /*
  * The largest packet that suits a path, in both directions (the peer is told), from
- * FB_PATH_PACKET_MIN to FB_MESSAGE_MAX bytes. The session makes them smaller where the path is slow; larger ones remain
- * possible for what cannot be cut. FB_ERR_NOT_FOUND: it is gone.
+ * FB_PATH_PACKET_MIN to FB_MESSAGE_MAX bytes. The session makes them smaller where the path is
+ * slow; larger ones remain possible for what cannot be cut. FB_ERR_NOT_FOUND: it is gone.
  */
 int fb_session_path_max_packet(struct fb_session *s, uint32_t path, size_t bytes);
 

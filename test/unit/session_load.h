@@ -35,7 +35,8 @@ static inline uint64_t arrived(uint64_t bulk, bool up) {
     return up ? pr.stream[bulk].up_read : pr.stream[bulk].down_read;
 }
 
-/* Bulk data and small requests beside it, from the fourth second on, on the paths there are. */
+/* Bulk data and small requests beside it, on the paths there are, after four seconds and ten round
+ * trips. */
 static inline struct outcome load(bool up) {
     struct outcome outcome;
     uint64_t bulk, time[REQUESTS];
@@ -46,7 +47,7 @@ static inline struct outcome load(bool up) {
     qsort(time, REQUESTS / 4, sizeof time[0], by_size);
     outcome.idle = time[REQUESTS / 8];
     assert_true(pair_request(&pr, up ? BULK : 0, up ? 0 : BULK, &bulk));
-    pair_run(&pr, 4 * S, NULL);
+    pair_run(&pr, 4 * S + 10 * outcome.idle, NULL);
     for (uint32_t path = 0; path < PAIR_PATHS; path++)
         pr.link[path].longest_queue[!up] = 0;
     uint64_t before = arrived(bulk, up), since = pr.now;
