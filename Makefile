@@ -9,7 +9,7 @@ AS_OWNER := tools/as-owner
 PREFIX ?= /usr/local
 
 .PHONY: all help deps deps-build deps-unit deps-demo deps-test build debug demo test unit \
-	test-full test-fresh lint bench fuzz install clean
+	test-full test-fresh lint bench sim fuzz install clean
 
 all: build
 
@@ -17,7 +17,7 @@ help:
 	@echo "make demo        see a browser tab carry a download (installs what is missing first)"
 	@echo "make test        every test in its short form; test-full: the long forms too"
 	@echo "make build       build/footbridge          make install   into PREFIX (/usr/local)"
-	@echo "make lint bench fuzz clean                  make deps      everything all of these need"
+	@echo "make lint bench sim fuzz clean                make deps      everything all of these need"
 
 deps: deps-test
 
@@ -53,6 +53,13 @@ test-fresh:
 
 lint: deps-test
 	@$(AS_OWNER) tools/test lint
+
+# Whole networks in virtual time; SEEDS=A-B, SIM=--large for thousands of volunteers.
+SEEDS ?= 1-200
+sim: deps-unit
+	@$(AS_OWNER) tools/build debug
+	@$(AS_OWNER) mkdir -p build/sim
+	@$(AS_OWNER) build/debug/test/sim/sim --jobs $$(nproc) --out build/sim $(SIM) --seeds $(SEEDS)
 
 fuzz: deps-test
 	@$(AS_OWNER) env FUZZ_SECONDS=600 tools/test --full fuzz

@@ -128,8 +128,8 @@ int fb_session_first(struct fb_session *s, uint32_t *path, uint8_t out[static FB
 int fb_session_path_up(struct fb_session *s, uint32_t path, uint64_t now);
 /* The transport of a path is gone, or its offer has failed. No FB_EVENT_PATH_CLOSED follows. */
 void fb_session_path_down(struct fb_session *s, uint32_t path, uint64_t now);
-/* Bytes that a path's transport has taken and not yet passed on; sending pauses over 256 KiB, as far
- * as so much is in flight: what is said here may be old. */
+/* Bytes that a path's transport has taken and not yet passed on; sending pauses over 256 KiB, as
+ * far as so much is in flight: what is said here may be old. */
 void fb_session_path_queued(struct fb_session *s, uint32_t path, size_t bytes);
 /* Paths on which data can flow now. */
 size_t fb_session_open_paths(const struct fb_session *s);

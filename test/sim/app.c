@@ -94,7 +94,7 @@ static void write_some(struct transfer *t, int from) {
     uint64_t *done = from == APP ? &t->up_done : &t->down_done;
     uint64_t all = from == APP ? t->up : t->down;
     uint8_t chunk[CHUNK];
-    if (s == NULL || t->gone[from] || (from == APP && !say_head(t)))
+    if (s == NULL || t->gone[from] || t->finished[from] || (from == APP && !say_head(t)))
         return;
     while (*done < all) {
         size_t room = fb_stream_room(s, t->stream), n = room < sizeof chunk ? room : sizeof chunk;
@@ -109,6 +109,7 @@ static void write_some(struct transfer *t, int from) {
             return;
     }
     fb_stream_finish(s, t->stream);
+    t->finished[from] = true;
 }
 
 /* ---- reading ---- */
@@ -150,7 +151,8 @@ static void take(struct transfer *t, int end, uint64_t *read, const uint8_t *dat
         *read += n;
         done += n;
     }
-    *(end == APP ? &net->totals.bytes_down : &net->totals.bytes_up) += len;
+    if (!t->probe)
+        *(end == APP ? &net->totals.bytes_down : &net->totals.bytes_up) += len;
     check_progress(t->client);
 }
 
@@ -337,6 +339,10 @@ static uint64_t size(struct world *world, uint64_t max) {
     }
 }
 
+static void its_time(struct world *world, void *ctx, uint64_t arg, uint8_t *data, size_t len) {
+    client_pump(ctx);
+}
+
 void app_plan(struct client *client) {
     struct net *net = client->net;
     struct world *world = &net->world;
@@ -345,6 +351,10 @@ void app_plan(struct client *client) {
         struct transfer *t = app_request(client, size(world, net->plan.bytes),
                                          size(world, net->plan.bytes), false);
         int end = (int)world_between(world, APP, ORIGIN);
+        if (i % 3 > 0) { /* some at once, the others as time goes by */
+            t->begin_at = world->now + world_random(world) % net->plan.calm;
+            world_at(world, t->begin_at, its_time, client, 0, NULL, 0);
+        }
         uint64_t comes = end == APP ? t->down : t->up;
         if (comes > 0 && world_chance(world, 200)) {
             t->pause_at[end] = world_between(world, 0, comes - 1);
@@ -360,7 +370,7 @@ void app_begin_more(struct client *client) {
         return;
     FB_LIST_EACH (it, &client->transfers) {
         struct transfer *t = FB_CONTAINER(it, struct transfer, link);
-        if (t->begun)
+        if (t->begun || t->begin_at > client->net->world.now)
             continue;
         if ((client->open_transfers >= APP_AT_ONCE && !t->probe) || !begin(t))
             return;

@@ -126,7 +126,6 @@ void broker_direct_offer(struct world *world, void *ctx, uint64_t arg, uint8_t *
     take_offer(request, path->client, sealed, len);
 }
 
-/* What the offer says of the client's address is all that is known here: the ufrag stands for it. */
 void broker_session_offer(struct world *world, void *ctx, uint64_t number, uint8_t *sealed,
                           size_t len) {
     struct esession *es = ctx;

@@ -134,11 +134,11 @@ void check_time(struct world *world, void *ctx, uint64_t arg, uint8_t *data, siz
 /* ---- the end: what must have come back ---- */
 
 /*
- * The windows are measured from outside, to the byte: probes fill the session's window, are read
- * to the last byte at once, and fill it again; then as much as was promised has come in, or some
- * of it has been lost on the way. (A window is told anew when half of it has been used, and data may
- * be late, so it takes some rounds.) Both directions; each ends with resets, which must give back
- * what nobody read.
+ * The windows are measured from outside, to the byte: probes fill the session's window, are read to
+ * the last byte at once, and fill it again; then as much as was promised has come in, or some of it
+ * has been lost on the way. (A window is told anew when half of it has been used, and data may be
+ * late, so it takes some rounds.) Both directions; each ends with resets, which must give back what
+ * nobody read.
  */
 enum { QUIET, FILL, REFILL, RESET, STAGES_OF_A_DIRECTION };
 

@@ -227,20 +227,24 @@ static void on_arrival(struct world *world, void *ctx, uint64_t arg, uint8_t *da
     (void)arg;
 }
 
-/* How many of `packets` get through the wires, and when the last of them leaves. */
+/* How many of `packets` get through the wires, and when the last of them leaves. The second wire is
+ * taken up as if they came to it at once: what waits before a slow one must not hold up the others
+ * behind it. */
 static size_t cross(struct hop *hop, size_t packets, size_t bytes, uint64_t *at) {
+    uint64_t now = hop->world->now;
     size_t through = packets;
     for (int i = 0; i < HOP_WIRES; i++) {
         struct wire *wire = hop->config.wires[i];
         if (wire == NULL || wire->rate == 0)
             continue;
-        uint64_t now = *at, start = wire->free_at > now ? wire->free_at : now;
+        uint64_t start = wire->free_at > now ? wire->free_at : now;
         uint64_t backlog = (start - now) * wire->rate / SECOND;
         uint64_t room = backlog < wire->queue ? wire->queue - backlog : 0;
         size_t fit = (size_t)(room / HOP_MTU);
         if (fit < through)
             through = fit;
-        *at = wire->free_at = start + bytes * through / packets * SECOND / wire->rate;
+        wire->free_at = start + bytes * through / packets * SECOND / wire->rate;
+        *at = wire->free_at > *at ? wire->free_at : *at;
     }
     return through;
 }

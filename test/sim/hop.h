@@ -11,8 +11,8 @@
  *
  * Wires are what several hops share: the access line of a volunteer or a client.
  */
-#ifndef FB_TEST_SIM_HOP_H
-#define FB_TEST_SIM_HOP_H
+#ifndef FB_SIM_HOP_H
+#define FB_SIM_HOP_H
 
 #include "sim/world.h"
 

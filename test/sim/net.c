@@ -128,7 +128,7 @@ static bool run_until(struct net *net, bool (*what)(struct net *net), uint64_t u
     while (world_step(world)) {
         if (world->now < next)
             continue;
-        if (net->samples != NULL)
+        if (net->samples != NULL && !net->ending)
             samples_take(net);
         if (what(net))
             return true;
@@ -170,6 +170,7 @@ void net_run(struct net *net) {
     world_at(world, world->now + STEP, check_time, net, 0, NULL, 0);
     uint64_t until = net->plan.calm + RUN_MAX;
     bool well = run_until(net, all_over, until, "deadlock: transfers do not end");
+    net->ending = true;
     well = well && run_until(net, ends_tested, NEVER, "");
     for (unsigned i = 0; well && i < net->plan.clients; i++)
         client_stop(&net->clients[i]);

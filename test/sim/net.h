@@ -14,8 +14,8 @@
  *
  * Everything belongs to the world's memory and is freed with it, but for what the core frees.
  */
-#ifndef FB_TEST_SIM_NET_H
-#define FB_TEST_SIM_NET_H
+#ifndef FB_SIM_NET_H
+#define FB_SIM_NET_H
 
 #include "base/list.h"
 #include "base/map.h"
@@ -29,8 +29,8 @@
 #include "sim/hop.h"
 #include "sim/world.h"
 
-/* Streams by which the windows of a session are measured in the end, in each direction: so many that
- * their first windows, three quarters used, are more than the session's. */
+/* Streams by which the windows of a session are measured in the end, in each direction: so many
+ * that their first windows, three quarters used, are more than the session's. */
 #define PROBES 96
 #define APP_AT_ONCE 12               /* transfers of a client */
 #define EPOCH_S UINT64_C(1700000000) /* unix time at virtual time 0 */
@@ -39,14 +39,14 @@
 
 enum meddling { /* self-tests; each must break an invariant */
                 MEDDLE_NOTHING,
-                MEDDLE_DUPLICATE, /* a piece of a stream comes twice, the second time as what follows it */
-                MEDDLE_REORDER,  /* two pieces of a stream change places */
-                MEDDLE_WITHHOLD, /* the egress says of each session window a little less */
-                MEDDLE_STARVE,   /* no new window is ever told */
-                MEDDLE_SWALLOW,  /* packets of data arrive without their data */
-                MEDDLE_TOKENS,   /* the egress's token source repeats itself */
-                MEDDLE_LEAK,     /* what a session frees stays taken */
-                MEDDLE_GLUTTON,  /* an honest volunteer's glue hides its queue from the slot */
+                MEDDLE_DUPLICATE, /* bytes of a stream come twice */
+                MEDDLE_REORDER,   /* two pieces of a stream change places */
+                MEDDLE_WITHHOLD,  /* the egress says of each session window a little less */
+                MEDDLE_STARVE,    /* no new window is ever told */
+                MEDDLE_SWALLOW,   /* packets of data arrive without their data */
+                MEDDLE_TOKENS,    /* the egress's token source repeats itself */
+                MEDDLE_LEAK,      /* what a session frees stays taken */
+                MEDDLE_GLUTTON,   /* an honest volunteer's glue fills its queue and hides it */
                 MEDDLE_COUNT
 };
 
@@ -119,9 +119,10 @@ struct transfer {
     uint64_t up, down;           /* bytes wanted */
     uint64_t up_done, down_done; /* written */
     uint64_t up_read, down_read;
+    uint64_t begin_at; /* not before */
     uint64_t stream;
     struct esession *origin;
-    bool begun, headed, head_unread, up_end, down_end, gone[2], lost, over;
+    bool begun, headed, head_unread, finished[2], up_end, down_end, gone[2], lost, over;
     uint64_t pause_at[2], pause_us[2]; /* end (0 client, 1 origin) stops reading at this byte */
     bool paused[2];
     uint64_t reset_at[2]; /* that end gives up at this byte; NEVER: not */
@@ -259,7 +260,7 @@ struct net {
     struct world_rng rng;
     unsigned path_count, transfer_count;
     struct transfer **transfers; /* by serial */
-    bool ending;
+    bool ending;                 /* transfers are over, what is left are the tests at the end */
     struct totals totals;
     struct samples *samples; /* NULL: no plot is wanted */
 };

@@ -1,6 +1,6 @@
 /* What a person reads of many runs: a row each, and what they say together. */
-#ifndef FB_TEST_SIM_REPORT_H
-#define FB_TEST_SIM_REPORT_H
+#ifndef FB_SIM_REPORT_H
+#define FB_SIM_REPORT_H
 
 #include <stdio.h>
 

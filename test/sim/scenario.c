@@ -13,17 +13,17 @@ void plan_from_seed(struct plan *plan, uint64_t seed, bool large) {
     plan->volunteers = (unsigned)(large ? world_between(&dice, 2000, 4000)
                                         : world_between(&dice, 6, 30));
     plan->egresses = (unsigned)world_between(&dice, 1, large ? 4 : 2);
-    plan->transfers = (unsigned)(large ? world_between(&dice, 4, 8) : world_between(&dice, 5, 40));
+    plan->transfers = (unsigned)(large ? world_between(&dice, 4, 8) : world_between(&dice, 5, 30));
     plan->paths = (unsigned)world_between(&dice, 1, 5);
     plan->lanes = (unsigned)(world_chance(&dice, 300) ? world_between(&dice, 2, 8) : 1);
     plan->faults = (unsigned)(world_chance(&dice, 250) ? 0 : world_between(&dice, 50, 500));
     plan->loss = (unsigned)(world_chance(&dice, 250) ? 0 : world_between(&dice, 100, 3000));
-    plan->bytes = world_between(&dice, 20000, large ? 400000 : 1500000);
-    plan->calm = world_between(&dice, 40, 120) * SECOND;
-    plan->life = world_between(&dice, 8, 60) * SECOND;
+    plan->bytes = world_between(&dice, 20000, large ? 400000 : 1000000);
+    plan->calm = world_between(&dice, 20, 80) * SECOND;
+    plan->life = world_between(&dice, 5, 40) * SECOND;
     plan->real_crypto = !large;
     plan->restarts = world_chance(&dice, 150);
-    plan->max_stream_data = UINT64_C(1) << world_between(&dice, 15, 18);
+    plan->max_stream_data = UINT64_C(1) << world_between(&dice, 15, 17);
     plan->max_data = 16 * plan->max_stream_data;
     plan->first_stream_data = plan->max_data / 64;
 }

@@ -6,8 +6,8 @@
  * What is taken by world_keep() lives as long as the world, so an event never meets memory that is
  * gone: objects that end are marked, not freed.
  */
-#ifndef FB_TEST_SIM_WORLD_H
-#define FB_TEST_SIM_WORLD_H
+#ifndef FB_SIM_WORLD_H
+#define FB_SIM_WORLD_H
 
 #include <stdbool.h>
 #include <stddef.h>
