@@ -98,7 +98,7 @@ export class LabNetwork {
     this.cert = cert;
     // The laboratory's addresses are all of one country: tables that know others.
     writeFileSync(join(this.dir, 'geoip'), '16777216,16777471,AU\n');
-    writeFileSync(join(this.dir, 'geoip6'), '2001:200::,2001:200:ffff:ffff:ffff:ffff:ffff:ffff,JP\n');
+    writeFileSync(join(this.dir, 'geoip6'), '2001:200::,2001:200::ffff,JP\n');
     const common = ['--keys', keys, '--cert', cert, '--key', key, '--per-address', '0'];
     this.broker = this.lab.run('operator', this.file, ['broker', ...common, '--geoip', this.dir,
       '--offers', '0', '--listen', `${at}:${BROKER_PORT}`]);
