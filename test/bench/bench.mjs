@@ -26,10 +26,13 @@ import * as lossy from './lossy.mjs';
 import { noLab } from '../net/lab.mjs';
 import { HEADER, Results, TARGETS, row } from './results.mjs';
 import { Stage } from './stage.mjs';
+import { writePlots } from './plot.mjs';
 import * as queue from './queue.mjs';
 import * as widget from './widget.mjs';
 
 const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
+
+const PLOTS = fileURLToPath(new URL('../../build/plots', import.meta.url));
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
@@ -77,6 +80,7 @@ async function main() {
     else for (const figures of inLab.filter(wanted)) await figures.measure(undefined, results, few);
   } finally {
     results.write(REPORT);
+    writePlots(results.plots, PLOTS);
   }
   const missed = results.missed();
   if (missed.length) {
