@@ -58,6 +58,24 @@ function options() {
   return { chosen, rounds, seconds, window };
 }
 
+/** Cases that could not be measured. */
+let failed = 0;
+
+/**
+ * What happens to one case on its network takes no figure from the others.
+ * @param {typeof inLab[0]} figures
+ * @param {Results} results
+ * @param {ReturnType<typeof options>} chosen
+ */
+async function tried(figures, results, chosen) {
+  try {
+    await figures.measure(undefined, results, chosen);
+  } catch (error) {
+    failed++;
+    console.log(`${figures.names.join(', ')}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 async function main() {
   const chosen = options();
   /** @param {{ names: string[] }} figures */
@@ -77,7 +95,7 @@ async function main() {
     for (const figures of alone.filter(wanted)) await figures.measure(undefined, results, few);
     const none = inLab.some(wanted) ? noLab(`${built}../net/lab`) : '';
     if (none) console.log(none);
-    else for (const figures of inLab.filter(wanted)) await figures.measure(undefined, results, few);
+    else for (const figures of inLab.filter(wanted)) await tried(figures, results, few);
   } finally {
     results.write(REPORT);
     writePlots(results.plots, PLOTS);
@@ -90,7 +108,7 @@ async function main() {
 }
 
 main().then(
-  () => process.exit(0),
+  () => process.exit(failed ? 1 : 0),
   (error) => {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exit(1);

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * A tab of Chromium under full load from one slow and one fast client: what its data channels and
- * WebSockets hold at most that has not been sent, and what its main thread costs.
+ * A tab of Chromium under full load from one slow and one fast client: what its data channels, all
+ * paths' together, hold at most that has not been sent, or its WebSockets; and what its main thread
+ * costs. A path's own queue is no longer than that.
  */
 import { inLab, readyClient } from './labstage.mjs';
 import { Flow } from './labtraffic.mjs';
@@ -17,17 +18,19 @@ const READERS = {
 };
 const WARM_S = 2;
 
-/** Runs in the widget's worker before its own first line: notes the most that each queue held. */
+/** Runs in the widget's worker before its own first line: notes the most that was queued. */
 const WATCH = `
-  globalThis.most = { channel: [], socket: [] };
+  globalThis.most = { channel: { one: 0, all: 0 }, socket: { one: 0, all: 0 } };
   const watch = (kind, name) => {
     const send = kind.prototype.send;
-    const all = [];
+    const those = new Set();
     kind.prototype.send = function (data) {
       send.call(this, data);
-      let i = all.indexOf(this);
-      if (i < 0) i = all.push(this) - 1;
-      most[name][i] = Math.max(most[name][i] ?? 0, this.bufferedAmount);
+      those.add(this);
+      let all = 0;
+      for (const each of those) all += each.bufferedAmount;
+      most[name].one = Math.max(most[name].one, this.bufferedAmount);
+      most[name].all = Math.max(most[name].all, all);
     };
   };
   watch(RTCDataChannel, 'channel');
@@ -54,7 +57,8 @@ async function watchedTab(net) {
   return async () => {
     const { result } = await browser.call('Runtime.evaluate',
       { expression: 'JSON.stringify(most)' }, session);
-    return /** @type {{ channel: number[], socket: number[] }} */ (JSON.parse(result.value));
+    return /** @type {Record<'channel' | 'socket', { one: number, all: number }>} */ (
+      JSON.parse(result.value));
   };
 }
 
@@ -111,8 +115,8 @@ export async function measure(_, results, { rounds, window }) {
       busy: round(median(runs.map(({ busy }) => busy))),
     };
     results.add('volunteer_queue', 'bytes',
-      runs.map(({ channel, socket }) => Math.max(...channel, ...socket)),
-      { ...more, channels: runs.map(({ channel }) => channel) });
+      runs.map(({ channel, socket }) => Math.max(channel.all, socket.all)),
+      { ...more, queues: runs.map(({ channel, socket }) => ({ channel, socket })) });
     results.add('volunteer_main_thread', '%', runs.map(({ percent }) => percent), more);
   });
 }
