@@ -9,7 +9,10 @@ const [WIDTH, HEIGHT] = [720, 300];
 const EDGE = { left: 60, right: 20, top: 34, bottom: 40 };
 const COLORS = ['#1f77b4', '#d62728', '#2ca02c', '#9467bd', '#ff7f0e'];
 
-/** A step of 1, 2 or 5 times a power of ten that divides `span` into some five. @param {number} span */
+/**
+ * A step of 1, 2 or 5 times a power of ten that divides it into some five.
+ * @param {number} span
+ */
 function stepOf(span) {
   const rough = span / 5 || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -18,6 +21,10 @@ function stepOf(span) {
 
 /** @param {string} text */
 const escape = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
+
+/** @param {number} x @param {number} y @param {string} anchor @param {number} value */
+const text = (x, y, anchor, value) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"
+ text-anchor="${anchor}">${+value.toFixed(6)}</text>`;
 
 /** @param {string} title @param {Plot} plot */
 export function svg(title, { unit, lines }) {
@@ -32,10 +39,10 @@ export function svg(title, { unit, lines }) {
   /** @type {string[]} */ const parts = [];
   for (let value = 0; value <= top; value += stepOf(top))
     parts.push(`<path d="M${EDGE.left} ${y(value)}h${width}" stroke="#ddd"/>`,
-      `<text x="${EDGE.left - 6}" y="${y(value) + 4}" text-anchor="end">${+value.toFixed(6)}</text>`);
+      text(EDGE.left - 6, y(value) + 4, 'end', value));
   const seconds = stepOf(last - first);
   for (let s = Math.ceil(first / seconds) * seconds; s <= last; s += seconds)
-    parts.push(`<text x="${x(s)}" y="${HEIGHT - 20}" text-anchor="middle">${+s.toFixed(6)}</text>`);
+    parts.push(text(x(s), HEIGHT - 20, 'middle', s));
   Object.entries(lines).forEach(([name, points], i) => {
     const color = COLORS[i % COLORS.length];
     const path = points.map(([s, value]) => `${x(s).toFixed(1)} ${y(value).toFixed(1)}`).join('L');
@@ -44,7 +51,7 @@ export function svg(title, { unit, lines }) {
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-size="12"
  font-family="sans-serif"><rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
-<text x="${EDGE.left}" y="14" font-weight="bold">${escape(title)}, ${escape(unit)} over seconds</text>
+<text x="${EDGE.left}" y="14" font-weight="bold">${escape(`${title}, ${unit} over seconds`)}</text>
 ${parts.join('\n')}
 </svg>
 `;
