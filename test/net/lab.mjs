@@ -12,9 +12,9 @@
  *     (await lab.count('reader')).down.droppedLoss
  *     await lab.close();
  *
- * Addresses look public (20.0.N.2, N by host), so that the rules for public addresses hold, and
- * lead nowhere but to each other: no namespace has a way out. Nothing has a name on this machine;
- * all of it ends with this process, however that ends (lab.h).
+ * Addresses look public (20.0.N.2, N by host), so that the rules for public addresses hold; another
+ * `net` may be asked for. They lead nowhere but to each other: no namespace has a way out. Nothing
+ * has a name on this machine; all of it ends with this process, however that ends (lab.h).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -123,12 +123,13 @@ function words(wire) {
 
 export class Lab {
   /**
-   * @param {{ program?: string, seed?: number }} [options] the same seed loses the same packets
+   * @param {{ program?: string, seed?: number, net?: string }} [options] the same seed loses the
+   *   same packets; net: how all addresses begin
    */
-  static async open({ program = labProgram, seed = 1 } = {}) {
+  static async open({ program = labProgram, seed = 1, net = '20.0' } = {}) {
     const why = noLab(program);
     if (why) throw new Error(why);
-    const lab = new Lab(program, seed);
+    const lab = new Lab(program, seed, net);
     try {
       lab.#places.set('core', Number(await lab.#answer()));
       lab.#prepare('core');
@@ -144,9 +145,10 @@ export class Lab {
   #places = new Map();
   /** @type {Map<string, string>} */ #addresses = new Map();
 
-  /** @param {string} program @param {number} seed */
-  constructor(program, seed) {
+  /** @param {string} program @param {number} seed @param {string} net */
+  constructor(program, seed, net) {
     this.program = program;
+    this.net = net;
     /** @type {Program[]} */ this.programs = [];
     this.child = spawn(program, ['run', String(seed)], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.ended = new Promise((done) => this.child.on('close', done));
@@ -226,12 +228,12 @@ export class Lab {
     } else {
       this.#ip('core', `link add l${n} type veth peer name wan netns ${this.#path(outer)}`);
     }
-    this.#ip('core', `address add 20.0.${n}.1/24 dev l${n}`,
+    this.#ip('core', `address add ${this.net}.${n}.1/24 dev l${n}`,
       `link set l${n} txqueuelen 10000 up`);
-    this.#ip(outer,
-      ...Array.from({ length: addresses }, (_, i) => `address add 20.0.${n}.${2 + i}/24 dev wan`),
-      'link set wan txqueuelen 10000 up', `route add default via 20.0.${n}.1`);
-    this.#addresses.set(name, `20.0.${n}.2`);
+    const own = Array.from({ length: addresses }, (_, i) => `${this.net}.${n}.${2 + i}/24`);
+    this.#ip(outer, ...own.map((address) => `address add ${address} dev wan`),
+      'link set wan txqueuelen 10000 up', `route add default via ${this.net}.${n}.1`);
+    this.#addresses.set(name, `${this.net}.${n}.2`);
     if (nat) this.#route(name, outer, nat);
   }
 
@@ -271,6 +273,11 @@ export class Lab {
   /** @param {string} name @param {string} [leg] @returns {Promise<LinkCounts>} */
   async count(name, leg = '') {
     return JSON.parse(await this.#tell(`count ${name} ${leg || '-'}`));
+  }
+
+  /** Another address, of which the others know nothing. @param {string} name @param {string} ip */
+  gain(name, ip) {
+    this.#ip(name, `address add ${ip}/32 dev lo`);
   }
 
   /**

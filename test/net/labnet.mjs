@@ -11,14 +11,14 @@
  *     await client.says(/^client: ready/m);
  *     await net.stop();
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { Chromium } from '../bench/cdp.mjs';
 import { footbridge, run } from '../browser/program.mjs';
 import { certificate } from './certificate.mjs';
 import { Lab } from './lab.mjs';
+import { scratch } from './scratch.mjs';
 import { addStun } from './stun.mjs';
 
 const BROKER_PORT = 8080;
@@ -74,7 +74,7 @@ export class LabNetwork {
   constructor(lab, file) {
     this.lab = lab;
     this.file = file;
-    this.dir = mkdtempSync(join(tmpdir(), 'footbridge-lab-'));
+    this.dir = scratch('lab');
     this.link = '';
     this.cert = '';
     /** @type {Set<Chromium>} */ this.browsers = new Set();
@@ -98,7 +98,7 @@ export class LabNetwork {
     this.cert = cert;
     // The laboratory's addresses are all of one country: tables that know others.
     writeFileSync(join(this.dir, 'geoip'), '16777216,16777471,AU\n');
-    writeFileSync(join(this.dir, 'geoip6'), '2001:200::,2001:200:ffff:ffff:ffff:ffff:ffff:ffff,JP\n');
+    writeFileSync(join(this.dir, 'geoip6'), '2001:200::,2001:200::ffff,JP\n');
     const common = ['--keys', keys, '--cert', cert, '--key', key, '--per-address', '0'];
     this.broker = this.lab.run('operator', this.file, ['broker', ...common, '--geoip', this.dir,
       '--offers', '0', '--listen', `${at}:${BROKER_PORT}`]);
