@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "cmd/cmd.h"
+#include "cmd/countries.h"
 #include "cmd/host.h"
 #include "crypto/openssl.h"
 #include "net/stun.h"
@@ -18,6 +19,7 @@ struct run {
     struct fb_broker_config config;
     uint8_t link_secret[FB_KEY_LEN];
     const char *stun_at, *geoip_dir;
+    char no_geoip[FB_COUNTRIES_WHY_MAX]; /* why there are no country tables; "": there are */
     struct fb_texts listen;
     uint64_t offers;
 };
@@ -28,15 +30,15 @@ static void stop(void *user) {
         fb_broker_stop(run->broker);
 }
 
-static void read_countries(struct run *run) {
-    run->geoip = fb_geoip_new();
-    int err = run->geoip == NULL ? FB_ERR_NOMEM : fb_geoip_load(run->geoip, run->geoip_dir);
+/* A local network has no rule about countries: there the tables count when somebody asks. */
+static int read_countries(struct run *run) {
+    if (run->host.local && run->geoip_dir == NULL)
+        return 0;
+    int err = fb_countries_read(run->geoip_dir, &run->geoip, run->no_geoip);
     if (err != 0)
-        fb_log(&run->host.log, FB_LOG_WARN,
-               "%s: no full country tables (%s); volunteers of unknown country may be matched "
-               "with anybody",
-               run->geoip_dir, fb_strerror(err));
+        snprintf(run->host.err, sizeof run->host.err, "%s", run->no_geoip);
     run->config.geoip = run->geoip;
+    return err;
 }
 
 static int read_keys(struct run *run) {
@@ -55,10 +57,10 @@ static int start(struct run *run) {
     struct fb_broker_config *config = &run->config;
     fb_broker_config_init(config);
     int err = read_keys(run);
+    if (err == 0)
+        err = read_countries(run);
     if (err != 0)
         return err;
-    if (!host->local) /* which has no rule about countries */
-        read_countries(run);
     config->net = host->net;
     config->server = host->server;
     config->crypto = fb_crypto_openssl();
@@ -84,6 +86,8 @@ static int serve(struct run *run, const struct fb_host_config *config, enum fb_l
     int err = fb_host_start(&run->host, config, level);
     if (err == 0)
         err = start(run);
+    if (err == 0 && run->no_geoip[0] != '\0')
+        fb_log(&run->host.log, FB_LOG_WARN, "%s", run->no_geoip);
     if (err == 0)
         fb_host_run(&run->host);
     else
@@ -100,7 +104,7 @@ static int serve(struct run *run, const struct fb_host_config *config, enum fb_l
 }
 
 int fb_cmd_broker(int argc, char **argv) {
-    static struct run run = {.geoip_dir = FB_GEOIP_DIR, .offers = 60};
+    static struct run run = {.offers = 60};
     struct fb_host_config host = {
         .command = "broker", .per_address = 256, .stop = stop, .user = &run};
     const struct fb_option options[] = {

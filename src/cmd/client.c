@@ -15,7 +15,6 @@ struct run {
     struct fb_member member;
     struct fb_client *client;
     struct fb_log log;
-    bool joined; /* there has been a network document */
     int status;
 };
 
@@ -33,19 +32,23 @@ static void stop(void *user) {
  */
 static void progress(void *user, enum fb_client_stage stage, const char *text) {
     struct run *run = user;
-    if (stage == FB_CLIENT_JOINING && !run->joined) {
+    if (stage == FB_CLIENT_JOINING && !run->member.joined) {
         fb_log(&run->log, FB_LOG_ERROR, "%s", text);
         run->status = 1;
         uv_stop(&run->member.loop);
         return;
     }
-    run->joined |= stage > FB_CLIENT_JOINING;
+    if (stage > FB_CLIENT_JOINING && fb_member_joined(&run->member)) {
+        char at[FB_ADDR_STR_MAX];
+        fb_log(&run->log, FB_LOG_INFO, "SOCKS5 and HTTP proxy at %s; Ctrl-C stops",
+               fb_addr_format_port(fb_client_proxy(run->client), at));
+    }
     fb_log(&run->log, FB_LOG_INFO, "%s", text);
 }
 
 static int carry(struct run *run, const struct fb_addr *listen, size_t paths, size_t lanes) {
     static const struct fb_client_handler handler = {.progress = progress};
-    const struct fb_member *member = &run->member;
+    struct fb_member *member = &run->member;
     struct fb_client_config config = {
         .net = member->net,
         .fetcher = member->fetcher,
@@ -61,13 +64,15 @@ static int carry(struct run *run, const struct fb_addr *listen, size_t paths, si
         .handler = &handler,
         .user = run,
     };
-    char err[FB_NET_ERR_MAX], at[FB_ADDR_STR_MAX];
+    char err[FB_NET_ERR_MAX];
     if (fb_client_new(&run->client, &config, err) != 0) {
         fb_log(&run->log, FB_LOG_ERROR, "%s", err);
         return 1;
     }
-    fb_log(&run->log, FB_LOG_INFO, "SOCKS5 and HTTP proxy at %s; Ctrl-C stops",
-           fb_addr_format_port(fb_client_proxy(run->client), at));
+    if (fb_member_asks(member, &run->log) != 0) {
+        fb_log(&run->log, FB_LOG_ERROR, "out of memory");
+        return 1;
+    }
     uv_run(&run->member.loop, UV_RUN_DEFAULT);
     return run->status;
 }

@@ -12,11 +12,11 @@
 #include "cmd/demosite.h"
 #include "cmd/operator.h"
 #include "cmd/options.h"
-#include "cmd/ownaddr.h"
 #include "cmd/ports.h"
 #include "cmd/tour.h"
 #include "crypto/openssl.h"
 #include "net/loop.h"
+#include "net/ownaddr.h"
 #include "role/client.h"
 
 #define DAY_S UINT64_C(86400)
@@ -36,6 +36,7 @@ struct demo {
     struct fb_fetcher *fetcher;
     struct fb_rtc *rtc;
     struct fb_exit_policy *policy;
+    struct fb_own_watch *own;
     struct fb_server *site_server;
     struct fb_demosite *site;
     struct fb_operator *op;
@@ -145,7 +146,8 @@ static int make_network(struct demo *demo, struct fb_operator_config *config) {
 static int make_policy(struct demo *demo) {
     struct fb_addr addr;
     demo->policy = fb_exit_policy_new(fb_mem_default());
-    if (demo->policy == NULL || fb_exit_policy_except(demo->policy, &demo->site_addr) != 0)
+    if (demo->policy == NULL || fb_own_addresses(demo->policy) != 0 ||
+        fb_exit_policy_except(demo->policy, &demo->site_addr) != 0)
         return complain(fb_strerror(FB_ERR_NOMEM), "");
     for (size_t i = 0; i < demo->set.allow.len; i++) {
         const char *text = demo->set.allow.at[i];
@@ -154,7 +156,8 @@ static int make_policy(struct demo *demo) {
         if (fb_exit_policy_except(demo->policy, &addr) != 0)
             return complain(text, "too many --allow");
     }
-    return 0;
+    demo->own = fb_own_watch_new(&demo->loop, demo->policy, FB_OWN_PERIOD_US, &demo->egress_log);
+    return demo->own != NULL ? 0 : complain(fb_strerror(FB_ERR_NOMEM), "");
 }
 
 static int start_operator(struct demo *demo) {
@@ -340,6 +343,7 @@ static void end(struct demo *demo) {
     fb_signals_free(demo->signals);
     fb_fetcher_free(demo->fetcher);
     fb_net_free(demo->net);
+    fb_own_watch_free(demo->own);
     fb_exit_policy_free(demo->policy);
     fb_loop_finish(&demo->loop);
 }

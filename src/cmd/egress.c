@@ -8,12 +8,14 @@
 #include "cmd/exits.h"
 #include "cmd/host.h"
 #include "crypto/openssl.h"
+#include "net/ownaddr.h"
 #include "role/egress.h"
 #include "role/egress_link.h"
 
 struct run {
     struct fb_host host;
     struct fb_exit_policy *policy;
+    struct fb_own_watch *own;
     struct fb_egress *egress;
     struct fb_egress_link *link;
     struct fb_exits exits;
@@ -108,7 +110,15 @@ static int start(struct run *run) {
         err = start_egress(run, &listed);
     if (err == 0)
         err = fb_host_listen(host, &run->listen, listed->url, FB_URL_WS);
-    return err != 0 ? err : start_link(run);
+    if (err == 0)
+        err = start_link(run);
+    if (err != 0)
+        return err;
+    run->own = fb_own_watch_new(&host->loop, run->policy, FB_OWN_PERIOD_US, &host->log);
+    if (run->own != NULL)
+        return 0;
+    snprintf(host->err, sizeof host->err, "%s", fb_strerror(FB_ERR_NOMEM));
+    return FB_ERR_NOMEM;
 }
 
 static int serve(struct run *run, const struct fb_host_config *config, enum fb_log_level level) {
@@ -122,6 +132,7 @@ static int serve(struct run *run, const struct fb_host_config *config, enum fb_l
     stop(run);
     fb_host_close(&run->host);
     fb_egress_free(run->egress);
+    fb_own_watch_free(run->own);
     fb_exit_policy_free(run->policy);
     fb_host_end(&run->host);
     return err == 0 ? 0 : 1;

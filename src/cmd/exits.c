@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "cmd/ownaddr.h"
 #include "net/loop.h"
+#include "net/ownaddr.h"
 
 static int complain(char *err, size_t cap, const char *option, const char *text, const char *why) {
     snprintf(err, cap, "--%s %.150s: %s", option, text, why);

@@ -7,8 +7,12 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "core/addrclass.h"
 #include "core/document.h"
 #include "crypto/openssl.h"
+#include "net/ownaddr.h"
+
+#define PATIENCE_US UINT64_C(2000000)
 
 static void on_signal(void *user, int signum) {
     struct fb_member *member = user;
@@ -63,6 +67,29 @@ static int complain(const char *role, const char *what) {
     return 1;
 }
 
+/* The link is followed before the document can say that the network is local. So a broker without
+ * TLS must be near by its very address: on this machine, or in a private network. */
+static bool is_near(const char *host) {
+    struct fb_addr addr;
+    return strcmp(host, "localhost") == 0 || (fb_addr_parse(host, strlen(host), &addr) == 0 &&
+                                              (fb_addr_is_special(&addr) || fb_own_has(&addr)));
+}
+
+static int check_link(const char *role, const struct fb_join *join) {
+    struct fb_url url;
+    for (size_t i = 0; i < join->broker_count; i++) {
+        if (fb_url_parse(join->brokers[i], FB_URL_HTTP, &url) == 0 &&
+            (url.tls || is_near(url.host)))
+            continue;
+        fprintf(stderr,
+                "footbridge %s: the link's broker %s has no TLS: everybody on the way would see "
+                "who asks; ask for a link with https\n",
+                role, join->brokers[i]);
+        return 1;
+    }
+    return 0;
+}
+
 int fb_member_start(struct fb_member *member, const char *role,
                     const struct fb_member_config *config) {
     char err[FB_NET_ERR_MAX];
@@ -76,6 +103,8 @@ int fb_member_start(struct fb_member *member, const char *role,
     int bad = fb_join_parse(member->crypto, config->join, &member->join);
     if (bad != 0)
         return complain(role, fb_join_strerror(bad));
+    if (check_link(role, &member->join) != 0)
+        return 1;
     find_cache(member);
     fb_raise_fd_limit();
     struct fb_net_config net = {.loop = &member->loop, .ca_file = config->ca};
@@ -88,6 +117,28 @@ int fb_member_start(struct fb_member *member, const char *role,
     if (bad != 0 || member->fetcher == NULL || member->signals == NULL)
         return complain(role, fb_strerror(bad != 0 ? bad : FB_ERR_NOMEM));
     return 0;
+}
+
+static void on_patience(void *user) {
+    struct fb_member *member = user;
+    fb_log(member->log, FB_LOG_INFO, "asking for the network's document; no answer yet");
+}
+
+int fb_member_asks(struct fb_member *member, const struct fb_log *log) {
+    member->log = log;
+    member->patience = fb_timer_new(&member->loop, on_patience, member);
+    if (member->patience == NULL)
+        return FB_ERR_NOMEM;
+    fb_timer_set(member->patience, fb_now_us() + PATIENCE_US);
+    return 0;
+}
+
+bool fb_member_joined(struct fb_member *member) {
+    bool first = !member->joined;
+    member->joined = true;
+    fb_timer_free(member->patience);
+    member->patience = NULL;
+    return first;
 }
 
 static void on_rtc_gone(void *user) {
@@ -110,6 +161,7 @@ void fb_member_end(struct fb_member *member) {
     member->stopping = true;
     if (member->rtc != NULL)
         fb_member_stop(member);
+    fb_timer_free(member->patience);
     fb_signals_free(member->signals);
     fb_fetcher_free(member->fetcher);
     fb_net_free(member->net);

@@ -11,6 +11,7 @@
 
 #include "core/join.h"
 #include "net/fetch.h"
+#include "net/log.h"
 #include "net/loop.h"
 #include "net/net.h"
 #include "rtc/rtc.h"
@@ -38,6 +39,9 @@ struct fb_member {
     struct fb_join join;
     char cache_file[FB_MEMBER_PATH_MAX]; /* "" when there is no directory for it */
     uint32_t software_version;
+    const struct fb_log *log;
+    struct fb_timer *patience;
+    bool joined; /* there has been a network document */
     bool stopping;
 };
 
@@ -45,6 +49,12 @@ struct fb_member {
  * on. */
 int fb_member_start(struct fb_member *member, const char *role,
                     const struct fb_member_config *config);
+/* The role has begun to ask for the network document. A start that fails says one line, so nothing
+ * is said now, but after 2 s: where the brokers are slow, a person sees what is waited for. log
+ * outlives the member. FB_ERR_NOMEM. */
+int fb_member_asks(struct fb_member *member, const struct fb_log *log);
+/* There is a document. True the first time. */
+bool fb_member_joined(struct fb_member *member);
 /* Stops the role if that was not done and runs the loop until the rtc thread has ended, which takes
  * what was said last to the other side. The role is freed after this, and then: */
 void fb_member_stop(struct fb_member *member);

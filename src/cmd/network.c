@@ -79,9 +79,10 @@ static int set_brokers(struct fb_network_files *files, const struct fb_texts *ur
     return 0;
 }
 
-/* The keys of egresses must be in the document already. */
 static int set_egresses(struct fb_document *doc, const struct fb_texts *urls) {
     struct fb_url url;
+    if (urls->len > FB_DOCUMENT_EGRESSES_MAX)
+        return complain("too many --egress addresses");
     for (size_t i = 0; i < urls->len; i++)
         if (!copy_text(doc->egresses[i].url, sizeof doc->egresses[i].url, urls->at[i]) ||
             fb_url_parse(urls->at[i], FB_URL_WS, &url) != 0)
@@ -117,6 +118,25 @@ static int set_min_version(struct fb_document *doc, const char *text) {
     return 0;
 }
 
+/* What was given, on top of what the document says. All that can be wrong with it is said here,
+ * before a file is made. */
+static int apply(struct fb_network_files *files, const struct settings *set) {
+    struct fb_document *doc = &files->document;
+    if ((set->brokers.len > 0 && set_brokers(files, &set->brokers) != 0) ||
+        (set->egresses.len > 0 && set_egresses(doc, &set->egresses) != 0) ||
+        (set->stun.len > 0 && set_stun(doc, &set->stun) != 0) ||
+        (set->min_version != NULL && set_min_version(doc, set->min_version) != 0))
+        return 1;
+    if (set->local)
+        doc->flags = FB_DOCUMENT_LOCAL;
+    const char *exposed = fb_document_exposed(doc);
+    return exposed == NULL ? 0
+                           : complain("%s: without TLS everybody on the way would see who asks; "
+                                      "name an https:// or wss:// address, or give --local for a "
+                                      "network on one machine",
+                                      exposed);
+}
+
 /* ---- keys ---- */
 
 /* Makes a key and gives its public half (NULL: none). */
@@ -145,12 +165,11 @@ static int known_egress(const char *path, uint8_t id[FB_EGRESS_ID_LEN]) {
     return code == 0 ? 0 : complain("%s", fb_strerror(code));
 }
 
-/* Ids for egresses that the document has none of yet, with new keys where there is no file. */
-static int add_egress_ids(const char *dir, struct fb_document *doc, size_t count) {
+/* Ids for the document's egresses behind those that had one before, with new keys where there is
+ * no file. */
+static int add_egress_ids(const char *dir, struct fb_document *doc, size_t before) {
     char path[FB_KEYS_PATH_MAX], err[FB_KEYS_ERR_MAX];
-    if (count > FB_DOCUMENT_EGRESSES_MAX)
-        return complain("too many --egress addresses");
-    for (size_t i = doc->egress_count; i < count; i++) {
+    for (size_t i = before; i < doc->egress_count; i++) {
         if (fb_key_path(dir, FB_KEY_EGRESS, i, path, err) != 0)
             return complain("%s", err);
         if ((access(path, F_OK) == 0 ? known_egress(path, doc->egresses[i].id)
@@ -243,22 +262,15 @@ static int run_new(const char *dir, const struct settings *set) {
     struct fb_document *doc = &files.document;
     if (set->brokers.len == 0 || set->egresses.len == 0)
         return complain("new needs at least one --broker and one --egress");
-    /* All that can be wrong with the arguments is said before a file is made. */
-    if (set_brokers(&files, &set->brokers) != 0 || set_stun(doc, &set->stun) != 0 ||
-        (set->egresses.len <= FB_DOCUMENT_EGRESSES_MAX && set_egresses(doc, &set->egresses) != 0) ||
-        (set->min_version != NULL && set_min_version(doc, set->min_version) != 0))
+    if (apply(&files, set) != 0)
         return 1;
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return complain("%s: %s", dir, strerror(errno));
-    doc->egress_count = 0;
-    doc->flags = set->local ? FB_DOCUMENT_LOCAL : 0;
     if (check_unused(dir) != 0 || make_key(dir, FB_KEY_NETWORK, 0, files.join.network) != 0 ||
         make_key(dir, FB_KEY_SEALING, 0, doc->brokers[0].sealing_key) != 0 ||
         make_key(dir, FB_KEY_TICKET, 0, doc->brokers[0].ticket_key) != 0 ||
-        make_key(dir, FB_KEY_LINK, 0, NULL) != 0 ||
-        add_egress_ids(dir, doc, set->egresses.len) != 0 ||
-        set_brokers(&files, &set->brokers) != 0 || set_egresses(doc, &set->egresses) != 0 ||
-        sign_and_write(dir, &files, set->days) != 0)
+        make_key(dir, FB_KEY_LINK, 0, NULL) != 0 || add_egress_ids(dir, doc, 0) != 0 ||
+        set_brokers(&files, &set->brokers) != 0 || sign_and_write(dir, &files, set->days) != 0)
         return 1;
     printf("Made in %s:\n"
            "  network.key         signs the network document; keep it offline, and a copy of it\n"
@@ -271,20 +283,15 @@ static int run_new(const char *dir, const struct settings *set) {
     return print_network(&files);
 }
 
-static int run_sign(const char *dir, const struct settings *set, bool local_given) {
+static int run_sign(const char *dir, const struct settings *set) {
     static struct fb_network_files files;
     char err[FB_KEYS_ERR_MAX];
     struct fb_document *doc = &files.document;
     if (fb_network_files_read(dir, 0, &files, err) != 0)
         return complain("%s", err);
-    if ((set->brokers.len > 0 && set_brokers(&files, &set->brokers) != 0) ||
-        (set->egresses.len > 0 && (add_egress_ids(dir, doc, set->egresses.len) != 0 ||
-                                   set_egresses(doc, &set->egresses) != 0)) ||
-        (set->stun.len > 0 && set_stun(doc, &set->stun) != 0) ||
-        (set->min_version != NULL && set_min_version(doc, set->min_version) != 0))
+    size_t before = doc->egress_count;
+    if (apply(&files, set) != 0 || add_egress_ids(dir, doc, before) != 0)
         return 1;
-    if (local_given)
-        doc->flags = FB_DOCUMENT_LOCAL;
     return sign_and_write(dir, &files, set->days) == 0 ? print_network(&files) : 1;
 }
 
@@ -295,6 +302,8 @@ static int run_show(const char *dir) {
         return complain("%s", err);
     if (files.document.expires_s <= fb_unix_s())
         puts("This document has expired; sign it again.");
+    if (fb_document_exposed(&files.document) != NULL)
+        puts("This document names an address without TLS, and nobody follows it; sign it again.");
     return print_network(&files);
 }
 
@@ -324,7 +333,7 @@ int fb_cmd_network(int argc, char **argv) {
     if (strcmp(verb, "new") == 0)
         status = run_new(dir, &set);
     else if (strcmp(verb, "sign") == 0)
-        status = run_sign(dir, &set, set.local);
+        status = run_sign(dir, &set);
     else if (strcmp(verb, "show") == 0)
         status = run_show(dir);
     else

@@ -7,11 +7,13 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "cmd/cmd.h"
+#include "cmd/countries.h"
 #include "cmd/exits.h"
 #include "cmd/operator.h"
 #include "cmd/options.h"
 #include "crypto/openssl.h"
 #include "net/loop.h"
+#include "net/ownaddr.h"
 #include "role/keys.h"
 
 /* Incoming connections from one address. Everybody behind a CDN or a carrier's NAT shares a few. */
@@ -31,10 +33,11 @@ struct serve {
     struct fb_net *net;
     struct fb_geoip *geoip;
     struct fb_exit_policy *policy;
+    struct fb_own_watch *own;
     struct fb_operator *op;
     struct fb_log log, broker_log, egress_log;
     struct fb_network_files files;
-    int no_geoip; /* why there are no country tables; 0: there are */
+    char no_geoip[FB_COUNTRIES_WHY_MAX]; /* why there are no country tables; "": there are */
     bool stopping;
 };
 
@@ -170,9 +173,8 @@ static int start(struct serve *serve) {
         return complain(err, "");
     if (check_addrs(&serve->set) != 0)
         return 1;
-    serve->geoip = fb_geoip_new();
-    serve->no_geoip = serve->geoip == NULL ? FB_ERR_NOMEM
-                                           : fb_geoip_load(serve->geoip, serve->set.geoip);
+    if (fb_countries_read(serve->set.geoip, &serve->geoip, serve->no_geoip) != 0)
+        return complain(serve->no_geoip, "");
     fb_raise_fd_limit();
     struct fb_net_config net = {.loop = &serve->loop,
                                 .dns = serve->set.dns,
@@ -182,7 +184,8 @@ static int start(struct serve *serve) {
     if (serve->net == NULL)
         return complain(err, "");
     serve->signals = fb_signals_new(&serve->loop, on_signal, serve);
-    if (serve->signals == NULL)
+    serve->own = fb_own_watch_new(&serve->loop, serve->policy, FB_OWN_PERIOD_US, &serve->log);
+    if (serve->signals == NULL || serve->own == NULL)
         return complain(fb_strerror(FB_ERR_NOMEM), "");
     return start_operator(serve) != 0 ? 1 : listen_all(serve);
 }
@@ -190,11 +193,8 @@ static int start(struct serve *serve) {
 /* A start that fails says one line; what else there is to say waits until it has not. */
 static void say_rest(struct serve *serve) {
     serve->broker_log.level = serve->egress_log.level = serve->log.level;
-    if (serve->no_geoip != 0)
-        fb_log(&serve->log, FB_LOG_WARN,
-               "%s: no full country tables (%s); volunteers of unknown country may be matched with "
-               "anybody",
-               serve->set.geoip, fb_strerror(serve->no_geoip));
+    if (serve->no_geoip[0] != '\0')
+        fb_log(&serve->log, FB_LOG_WARN, "%s", serve->no_geoip);
 }
 
 static int run(struct serve *serve) {
@@ -212,6 +212,7 @@ static int run(struct serve *serve) {
     fb_operator_free(serve->op);
     fb_signals_free(serve->signals);
     fb_net_free(serve->net);
+    fb_own_watch_free(serve->own);
     fb_exit_policy_free(serve->policy);
     fb_geoip_free(serve->geoip);
     fb_loop_finish(&serve->loop);
@@ -221,7 +222,6 @@ static int run(struct serve *serve) {
 int fb_cmd_serve(int argc, char **argv) {
     static struct serve serve;
     struct settings *set = &serve.set;
-    set->geoip = FB_GEOIP_DIR;
     set->per_address = PER_ADDRESS;
     const struct fb_option options[] = {
         {"keys", "DIRECTORY", "what `footbridge network new` has made", .text = &set->keys,

@@ -51,8 +51,15 @@ static void no_network(void *user, const char *why) {
     uv_stop(&run->member.loop);
 }
 
+/* Only now: a start that fails says one line. */
+static void changed(void *user, const struct fb_slot_view *view) {
+    struct run *run = user;
+    if (fb_member_joined(&run->member))
+        fb_log(run->log, FB_LOG_INFO, "this machine is of the network; Ctrl-C stops");
+}
+
 static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
-    const struct fb_member *member = &run->member;
+    struct fb_member *member = &run->member;
     struct fb_volunteer_config config = {
         .net = member->net,
         .fetcher = member->fetcher,
@@ -63,18 +70,18 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
         .cache_file = member->cache_file[0] != '\0' ? member->cache_file : NULL,
         .software_version = member->software_version,
         .capacity = capacity,
+        .changed = changed,
         .failed = no_network,
         .user = run,
     };
     run->log = log;
     run->timer = fb_timer_new(&run->member.loop, on_timer, run);
     run->volunteer = fb_volunteer_new(&config);
-    if (run->volunteer == NULL || run->timer == NULL) {
+    if (run->volunteer == NULL || run->timer == NULL || fb_member_asks(member, log) != 0) {
         fb_log(log, FB_LOG_ERROR, "out of memory");
         return 1;
     }
     fb_timer_set(run->timer, fb_now_us() + STATUS_US);
-    fb_log(log, FB_LOG_INFO, "asking for the network's document; Ctrl-C stops");
     uv_run(&run->member.loop, UV_RUN_DEFAULT);
     if (run->status == 0)
         say_status(run, "stopped");

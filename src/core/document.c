@@ -173,6 +173,19 @@ int fb_document_verify(const struct fb_crypto *crypto, const uint8_t network[sta
     return 0;
 }
 
+const char *fb_document_exposed(const struct fb_document *document) {
+    struct fb_url url;
+    if (document->flags & FB_DOCUMENT_LOCAL)
+        return NULL;
+    for (size_t i = 0; i < document->broker_count; i++)
+        if (fb_url_parse(document->brokers[i].url, FB_URL_HTTP, &url) != 0 || !url.tls)
+            return document->brokers[i].url;
+    for (size_t i = 0; i < document->egress_count; i++)
+        if (fb_url_parse(document->egresses[i].url, FB_URL_WS, &url) != 0 || !url.tls)
+            return document->egresses[i].url;
+    return NULL;
+}
+
 const char *fb_document_strerror(int err) {
     switch (err) {
     case 0: return "ok";

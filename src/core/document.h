@@ -72,6 +72,13 @@ int fb_document_verify(const struct fb_crypto *crypto, const uint8_t network[sta
                        const void *bytes, size_t len, uint64_t now_s, uint64_t known_serial,
                        struct fb_document *document);
 
+/*
+ * The first broker or egress URL without TLS in a document that is not local, or NULL. A signature
+ * does not hide who asks: such a document is not signed, served or followed. It is no error of the
+ * verification, so that its operator can read and mend it.
+ */
+const char *fb_document_exposed(const struct fb_document *document);
+
 /* What fb_document_verify()'s error means, for a person. */
 const char *fb_document_strerror(int err);
 

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "core/addrclass.h"
 
-enum source { EXCEPTION, OWN, RULE };
+enum source { EXCEPTION, OWN, INTERFACE, RULE };
 
 struct entry {
     enum source source;
@@ -138,6 +138,29 @@ int fb_exit_policy_own(struct fb_exit_policy *policy, const struct fb_addr *addr
     return add(policy, &entry);
 }
 
+int fb_exit_policy_interfaces(struct fb_exit_policy *policy, const struct fb_addr *addrs,
+                              size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < policy->len; i++)
+        kept += policy->entries[i].source != INTERFACE;
+    if (count > FB_EXIT_RULES_MAX - kept)
+        return FB_ERR_LIMIT;
+    struct entry *fresh = fb_alloc(policy->mem, (kept + count + 1) * sizeof *fresh);
+    if (fresh == NULL)
+        return FB_ERR_NOMEM;
+    size_t len = 0;
+    for (size_t i = 0; i < policy->len; i++)
+        if (policy->entries[i].source != INTERFACE)
+            fresh[len++] = policy->entries[i];
+    for (size_t i = 0; i < count; i++)
+        fresh[len++] = single(&addrs[i], INTERFACE);
+    fb_free(policy->mem, policy->entries);
+    policy->entries = fresh;
+    policy->len = len;
+    policy->cap = kept + count + 1;
+    return 0;
+}
+
 int fb_exit_policy_except(struct fb_exit_policy *policy, const struct fb_addr *addr) {
     struct entry entry = single(addr, EXCEPTION);
     entry.allow = true;
@@ -159,7 +182,8 @@ static const struct entry *find(const struct fb_exit_policy *policy, enum source
 static bool allows(const struct fb_exit_policy *policy, const struct fb_addr *to) {
     if (find(policy, EXCEPTION, to) != NULL)
         return true;
-    if (find(policy, OWN, to) != NULL || fb_addr_is_special(to))
+    if (find(policy, OWN, to) != NULL || find(policy, INTERFACE, to) != NULL ||
+        fb_addr_is_special(to))
         return false;
     const struct entry *rule = find(policy, RULE, to);
     if (rule != NULL)

@@ -40,6 +40,10 @@ void fb_exit_policy_free(struct fb_exit_policy *policy);
 int fb_exit_policy_rule(struct fb_exit_policy *policy, const char *text, size_t len);
 /* An address of the egress itself; the port does not matter. 0, FB_ERR_LIMIT, FB_ERR_NOMEM. */
 int fb_exit_policy_own(struct fb_exit_policy *policy, const struct fb_addr *addr);
+/* The addresses that the egress's interfaces have now, in place of those of an earlier call; those
+ * of fb_exit_policy_own stay. Errors as above, and then nothing has changed. */
+int fb_exit_policy_interfaces(struct fb_exit_policy *policy, const struct fb_addr *addrs,
+                              size_t count);
 /* An exception: exactly this address and port. 0, FB_ERR_LIMIT, FB_ERR_NOMEM. */
 int fb_exit_policy_except(struct fb_exit_policy *policy, const struct fb_addr *addr);
 

@@ -11,6 +11,9 @@
 #define DISCARD_MAX 1048576
 #define CHUNK 16000
 #define HEAD_CAP 4096
+/* The library's table of statuses ends before 429 (RFC 6585 section 4): it leaves this out. */
+#define TOO_MANY "Too Many Requests"
+#define TOO_MANY_LEN (sizeof TOO_MANY - 1)
 
 struct fb_http_req {
     struct conn *conn;
@@ -54,6 +57,18 @@ static bool request_header_has(struct lws *wsi, enum lws_token_indexes which, co
     return lws_hdr_copy(wsi, text, sizeof text, which) > 0 && header_is(text, token);
 }
 
+/* Puts the phrase behind a bare "HTTP/1.1 429 "; returns the new end, which has TOO_MANY_LEN bytes
+ * of room behind it. */
+static unsigned char *name_status(unsigned char *head, unsigned char *p) {
+    unsigned char *at = memmem(head, (size_t)(p - head), " \r\n", 3);
+    if (at == NULL)
+        return p;
+    at++;
+    memmove(at + TOO_MANY_LEN, at, (size_t)(p - at));
+    memcpy(at, TOO_MANY, TOO_MANY_LEN);
+    return p + TOO_MANY_LEN;
+}
+
 /* Lets the library write the response head into memory of ours. 0 or a negative code. */
 static int build_head(struct fb_http_req *req, int status, const char *type,
                       const char *const *headers, const char *const *more, size_t len) {
@@ -63,8 +78,10 @@ static int build_head(struct fb_http_req *req, int status, const char *type,
         return FB_ERR_NOMEM;
     unsigned char *p = req->head + LWS_PRE, *end = p + HEAD_CAP;
     if (lws_add_http_common_headers(wsi, (unsigned)status | LWSAHH_FLAG_NO_SERVER_NAME, type, len,
-                                    &p, end))
+                                    &p, end - TOO_MANY_LEN))
         return FB_ERR_TOO_BIG;
+    if (status == 429)
+        p = name_status(req->head + LWS_PRE, p);
     const char *const *lists[] = {headers, more};
     for (size_t i = 0; i < 2; i++) {
         for (const char *const *at = lists[i]; at != NULL && *at != NULL; at += 2) {

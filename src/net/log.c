@@ -13,6 +13,16 @@ static const char *prefix(enum fb_log_level level) {
     return "";
 }
 
+unsigned fb_seldom(struct fb_seldom *seldom, unsigned more, uint64_t now_us) {
+    unsigned count = seldom->count + more;
+    if (count == 0 || now_us < seldom->next_us) {
+        seldom->count = count;
+        return 0;
+    }
+    *seldom = (struct fb_seldom){.next_us = now_us + FB_SELDOM_US};
+    return count;
+}
+
 void fb_log(const struct fb_log *log, enum fb_log_level level, const char *fmt, ...) {
     if (log == NULL || level > log->level)
         return;

@@ -11,6 +11,7 @@
 #define FB_NET_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum fb_log_level {
     FB_LOG_ERROR, /* the role cannot do its work */
@@ -30,6 +31,18 @@ struct fb_log {
     void (*sink)(void *ctx, enum fb_log_level level, const char *line);
     void *ctx;
 };
+
+/*
+ * For what strangers can cause as often as they like: counted, and spoken of at most once a minute.
+ * Starts as zero. Notes `more` of them (0: just asks) and returns how many there were since the
+ * last line, when it is time for one; else 0.
+ */
+#define FB_SELDOM_US UINT64_C(60000000)
+struct fb_seldom {
+    uint64_t next_us;
+    unsigned count;
+};
+unsigned fb_seldom(struct fb_seldom *seldom, unsigned more, uint64_t now_us);
 
 /* Control characters (the text may quote a peer) are shown as '?'. log may be NULL: dropped. */
 void fb_log(const struct fb_log *log, enum fb_log_level level, const char *fmt, ...)

@@ -187,13 +187,28 @@ static int far_take(struct far *far, const uint8_t *data, size_t len) {
     }
 }
 
+static void say_bad_links(struct fb_broker *broker, unsigned more, uint64_t now_us) {
+    unsigned count = fb_seldom(&broker->bad_links, more, now_us);
+    if (count == 1)
+        fb_log(broker->log, FB_LOG_WARN, "an egress's link is closed: %s",
+               fb_strerror(broker->bad_link));
+    else if (count > 1)
+        fb_log(broker->log, FB_LOG_WARN, "%u links of egresses are closed; the last: %s", count,
+               fb_strerror(broker->bad_link));
+}
+
 static void far_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
     struct far *far = user;
     struct fb_broker *broker = far->broker;
     int err = far->seal == NULL ? far_handshake(far, data, len) : far_take(far, data, len);
     if (err == 0)
         return;
-    fb_log(broker->log, FB_LOG_WARN, "an egress's link is closed: %s", fb_strerror(err));
+    if (far->process != NULL) {
+        fb_log(broker->log, FB_LOG_WARN, "an egress's link is closed: %s", fb_strerror(err));
+    } else {
+        broker->bad_link = err;
+        say_bad_links(broker, 1, fb_now_us());
+    }
     far_close(far, 4003, "not an egress of this network");
     broker_pump(broker);
 }
@@ -242,4 +257,5 @@ void broker_sweep_links(struct fb_broker *broker, uint64_t now_us) {
         if (far->process == NULL && now_us - far->born_us > HELLO_US)
             far_close(far, 4008, "no hello");
     }
+    say_bad_links(broker, 0, now_us);
 }

@@ -59,6 +59,8 @@ struct fb_broker {
     struct fb_list requests;   /* struct request: being matched */
     struct fb_list arrived;    /* struct request: from an egress, not opened yet */
     struct fb_list volunteers, processes, links;
+    struct fb_seldom bad_links; /* closed before they were an egress's: anybody can do that */
+    int bad_link;               /* why, the last time */
 
     struct fb_map *seen; /* to a slot of seen_keys */
     uint8_t (*seen_keys)[SEEN_LEN];

@@ -74,7 +74,8 @@ static void read_cache(struct fb_joined *joined) {
         return;
     joined->floor = document.serial;
     joined->have = document.expires_s > fb_unix_s() &&
-                   document.min_version <= joined->config.software_version;
+                   document.min_version <= joined->config.software_version &&
+                   fb_document_exposed(&document) == NULL;
     joined->document = document;
 }
 
@@ -172,6 +173,15 @@ static int judge(struct fb_joined *joined, const void *bytes, size_t len) {
         snprintf(joined->why, sizeof joined->why, "this network needs footbridge %u.%u.%u or later",
                  min >> 16, min >> 8 & 255, min & 255);
         return FB_ERR_VERSION;
+    }
+    const char *exposed = fb_document_exposed(&document);
+    if (exposed != NULL) {
+        snprintf(
+            joined->why, sizeof joined->why,
+            "the network document names %.120s: without TLS everybody on the way would see who "
+            "asks; tell the operator",
+            exposed);
+        return FB_ERR_DENIED;
     }
     bool newer = !joined->have || document.serial > joined->document.serial;
     joined->floor = document.serial;

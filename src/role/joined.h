@@ -48,7 +48,8 @@ const struct fb_document *fb_joined_document(const struct fb_joined *joined);
 /* Somebody named this version (an answer of the broker does): fetched now if it is newer. */
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial);
 /* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Errors
- * as fb_document_verify(). */
+ * as fb_document_verify(), and FB_ERR_VERSION (it wants later software), FB_ERR_DENIED (it names an
+ * address without TLS, and is not local). */
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len);
 
 /*

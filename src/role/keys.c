@@ -189,7 +189,14 @@ int fb_network_files_read(const char *dir, uint64_t now_s, struct fb_network_fil
         return code;
     code = fb_document_verify(fb_crypto_openssl(), files->join.network, files->bytes, files->len,
                               now_s, 0, &files->document);
-    return code == 0 ? 0 : fail(err, code, "%s: %s", path, fb_document_strerror(code));
+    if (code != 0)
+        return fail(err, code, "%s: %s", path, fb_document_strerror(code));
+    const char *exposed = now_s == 0 ? NULL : fb_document_exposed(&files->document);
+    if (exposed != NULL)
+        return fail(err, FB_ERR_DENIED,
+                    "%s: names %s, without TLS; sign it again with https:// and wss:// addresses",
+                    path, exposed);
+    return 0;
 }
 
 /* Puts a public file in the place of the old one in one step. */

@@ -61,8 +61,9 @@ struct fb_network_files {
     size_t len;
 };
 
-/* Reads and checks both; a document that has expired by now_s (0: whatever its age) is
- * FB_ERR_EXPIRED. Also FB_ERR_NOT_FOUND, FB_ERR_IO, FB_ERR_MALFORMED, FB_ERR_AUTH. */
+/* Reads and checks both. With now_s, for who uses it: a document that has expired by then is
+ * FB_ERR_EXPIRED, one that names addresses without TLS and is not local FB_ERR_DENIED. With 0, for
+ * who mends it, both are read. Also FB_ERR_NOT_FOUND, FB_ERR_IO, FB_ERR_MALFORMED, FB_ERR_AUTH. */
 int fb_network_files_read(const char *dir, uint64_t now_s, struct fb_network_files *files,
                           char err[static FB_KEYS_ERR_MAX]);
 

@@ -19,7 +19,6 @@ const DEADLINE_MS = 20000;
 
 /** What the client says of itself on the way. */
 const STEPS = {
-  'proxy listens': /SOCKS5 and HTTP proxy at/,
   'document verified': /asking the broker/,
   'volunteer found': /volunteer found/,
   'ICE connected': /ICE connected/,

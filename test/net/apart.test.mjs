@@ -120,6 +120,7 @@ describe('broker and egress apart', () => {
       [['broker', '--keys', keys, '--listen', '127.0.0.1:0', '--stun', 'x'], /not ADDRESS:PORT: x/],
       [['broker', '--keys', keys, '--cert', join(dir, 'none.pem'), '--key', 'k'], /none\.pem/],
       [['broker', '--keys', keys, '--key', 'k'], /certificate/],
+      [['broker', '--keys', keys, '--geoip', dir], /--geoip .*: no full country tables there/],
       [['broker', '--keys', join(dir, 'none')], /none\/join-link: No such file/],
       [['egress', '--keys', keys, '--listen', '127.0.0.1:0', '--number', '2'], /egress-2\.key/],
       [['egress', '--keys', keys, '--listen', '127.0.0.1:0', '--broker', 'ftp://b'], /ftp:\/\/b/],

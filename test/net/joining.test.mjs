@@ -84,7 +84,7 @@ for (const role of ['client', 'volunteer']) {
      */
     const refused = async (pattern, link, ...options) => {
       const cache = mkdtempSync(join(dir, 'cache-'));
-      const { status, output, stdout } = await run(footbridge, [role, '--quiet', '--join', link,
+      const { status, output, stdout } = await run(footbridge, [role, '--join', link,
         '--cache', cache, ...listening, ...options], { ms: 30000 });
       assert.equal(status, 1, output);
       assert.match(output, pattern);
@@ -100,12 +100,29 @@ for (const role of ['client', 'volunteer']) {
       await refused(/no broker address/, link.replace('at=', 'to='));
     });
 
+    test('a broker far away without TLS', async () => {
+      const keys = await network(`${role}-bare`, 'http://broker.example:8080');
+      await refused(/http:\/\/broker\.example:8080 has no TLS/, linkOf(keys));
+    });
+
     test('a broker that cannot be reached', async () => {
       const nobody = createServer();
       const free = await listen(nobody);
       await new Promise((closed) => nobody.close(closed));
       const link = linkOf(await network(`${role}-nobody`, `http://127.0.0.1:${free}`));
       await refused(/cannot be joined: connection refused/, link);
+    });
+
+    test('a broker that takes its time: the wait is told', async () => {
+      const silent = createServer();
+      servers.push(silent);
+      const link = linkOf(await network(`${role}-slow`, `http://127.0.0.1:${await listen(silent)}`));
+      const program = new Program(footbridge, [role, '--join', link, '--cache', dir, ...listening]);
+      try {
+        await program.says(/asking for the network's document; no answer yet/);
+      } finally {
+        await program.stop();
+      }
     });
 
     test('a certificate that another name has, or nobody trusts; no file of certificates',
@@ -160,7 +177,7 @@ test('a proxy port that is in use', async () => {
   servers.push(other);
   const taken = await listen(other);
   const link = linkOf(await network('port', `https://localhost:${port}`));
-  const { status, output } = await run(footbridge, ['client', '--quiet', '--join', link,
+  const { status, output } = await run(footbridge, ['client', '--join', link,
     '--cache', dir, '--listen', `127.0.0.1:${taken}`]);
   assert.equal(status, 1, output);
   assert.match(output, new RegExp(`${taken}.*in use|in use.*${taken}`));

@@ -76,6 +76,14 @@ export class Hosts {
   }
 
   /**
+   * A further address of a host, on its loopback.
+   * @param {string} name @param {string} address
+   */
+  gain(name, address) {
+    this.#in(`${this.tag}${name}`, 'address', 'add', `${address}/32`, 'dev', 'lo');
+  }
+
+  /**
    * A program on a host.
    * @param {string} name @param {string} file @param {string[]} args
    * @param {{ env?: Record<string, string>, cwd?: string }} [options]

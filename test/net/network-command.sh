@@ -51,6 +51,18 @@ grep -q 'stun    s.example:3478' "$dir/out" || complain "sign forgets what it wa
 
 refused 'http:// or https://' new --broker ftp://b --egress wss://e "$dir/x"
 refused 'ws:// or wss://' new --broker https://b --egress https://e "$dir/x"
+# Without TLS only where it is said that the network is on one machine.
+plain='name an https:// or wss:// address, or give --local'
+refused "http://b.example: .*$plain" new --broker http://b.example --egress wss://e "$dir/x"
+refused "ws://e/p: .*$plain" new --broker https://b --egress ws://e/p "$dir/x"
+refused "http://c: .*$plain" new --broker https://b --broker http://c --egress wss://e "$dir/x"
+refused "http://b: .*$plain" sign --broker http://b "$net"
+refused "ws://g: .*$plain" sign --egress wss://e --egress wss://f --egress ws://g "$net"
+[ ! -e "$net/egress-3.key" ] || complain "a refused sign left a key"
+"$bin" network show "$net" | grep -q '^Network document 2,' || complain "a refused sign signed"
+"$bin" network new --local --broker http://127.0.0.1:1 --egress ws://127.0.0.1:1/p \
+    "$dir/local" >"$dir/out"
+"$bin" network sign "$dir/local" >"$dir/out" || complain "a local document is not signed again"
 refused 'HOST:PORT' new "$@" --stun s.example "$dir/x"
 refused 'at least one --broker' new "$dir/x"
 [ ! -e "$dir/x" ] || complain "a refused new left a directory"

@@ -15,6 +15,7 @@ import { Hosts, cannot } from './netns.mjs';
 const skip = cannot() || false;
 const port = 48613;
 const path = '/reports/harbour-strike';
+const gained = '9.9.9.9';
 const missing = 'no-such-paper.invalid';
 
 /** @type {Hosts} */ let hosts;
@@ -84,6 +85,18 @@ test('traffic of every kind has been carried', { skip }, async () => {
   assert.notEqual((await fetchOnReader('http://169.254.169.254/latest')).status, 0);
 });
 
+test('an address that the egress gets while it runs is its own', { skip }, async () => {
+  const own = `createServer((q, a) => a.end('x')).listen(${port + 1}, () => console.log('up'));`;
+  const server = `const { createServer } = require('node:http'); ${own}`;
+  await hosts.run('operator', process.execPath, ['-e', server]).says(/up/);
+  hosts.gain('operator', gained);
+  const deadline = Date.now() + 30000;
+  let got = await fetchOnReader(`http://${gained}:${port + 1}/`);
+  while (got.status === 0 && Date.now() < deadline)
+    got = await fetchOnReader(`http://${gained}:${port + 1}/`);
+  assert.match(got.output, /SOCKS5.*\(2\)/, 'not refused by the policy'); // RFC 1928 section 6
+});
+
 test('a volunteer that leaves is replaced, and says why', { skip }, async () => {
   await said.volunteer.stop();
   await said.reader.says(/another|gone|left|lost/i, 30000);
@@ -93,7 +106,8 @@ test('no log holds an address of a reader, a destination or what links sessions'
   const secrets = {
     "the reader's address": forms(hosts.address('reader')),
     "the origin's address": forms(hosts.address('origin')),
-    'a destination': [path, missing, String(port), '169.254.169.254', '/secret'],
+    'a destination': [path, missing, String(port), gained, '169.254.169.254',
+      '/secret'],
   };
   for (const [name, program] of Object.entries(said)) {
     // The operator's own command line names what it allows; it is not a log. The log is long enough

@@ -439,6 +439,44 @@ static void hello_alone_is_no_egress(void **state) {
     world_free(w);
 }
 
+struct strangers {
+    unsigned open, closed;
+};
+
+static void stranger_open(void *user, struct fb_ws *ws) {
+    static const uint8_t rubbish[FB_LINKSEAL_HELLO_LEN];
+    ((struct strangers *)user)->open++;
+    assert_int_equal(fb_ws_send(ws, rubbish, sizeof rubbish), 0);
+}
+
+static void stranger_closed(void *user, struct fb_ws *ws, int code, const char *why) {
+    ((struct strangers *)user)->closed++;
+}
+
+static bool ten_are_closed(void *ctx) {
+    return ((struct strangers *)ctx)->closed == 10;
+}
+
+/* Whoever knocks ten times fills one line of the log, and no more before a minute is over. */
+static void strangers_fill_no_log(void **state) {
+    static const struct fb_ws_handler handler = {stranger_open, replay_message, NULL,
+                                                 stranger_closed};
+    static const struct fb_ws_limits limits = {.message_max = 4096, .send_max = 10000};
+    struct world *w = world_new(true, NULL);
+    struct strangers strangers = {0};
+    char url[80], err[FB_NET_ERR_MAX];
+    snprintf(url, sizeof url, "ws://127.0.0.1:%u/v1/link", w->addr.port);
+    for (int i = 0; i < 10; i++)
+        assert_non_null(fb_ws_connect(w->net, url, &limits, 5000000, &handler, &strangers, err));
+    assert_true(wait_for(&w->loop, ten_are_closed, &strangers, LIMIT_MS));
+    assert_int_equal(strangers.open, 10);
+    w->logged[w->logged_len] = '\0';
+    const char *line = strstr(w->logged, "link is closed");
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "link"));
+    world_free(w);
+}
+
 static bool was_answered(void *ctx) {
     return ((struct world *)ctx)->answers > 0;
 }
@@ -499,6 +537,7 @@ int main(void) {
         cmocka_unit_test(egress_over_a_link),
         cmocka_unit_test(egresses_that_prove_nothing),
         cmocka_unit_test(hello_alone_is_no_egress),
+        cmocka_unit_test(strangers_fill_no_log),
         cmocka_unit_test(offers_of_an_egress_here),
         cmocka_unit_test(stop_tells_everybody),
     };

@@ -142,6 +142,19 @@ static void refused_fields(void **state) {
     assert_int_equal(encode(&bad), FB_ERR_MALFORMED);
 }
 
+static void addresses_without_tls(void **state) {
+    assert_string_equal(fb_document_exposed(&sample), "http://127.0.0.1:8080/base");
+    sample.flags = FB_DOCUMENT_LOCAL;
+    assert_null(fb_document_exposed(&sample));
+    sample.flags = 0;
+    sample.broker_count = 1;
+    assert_null(fb_document_exposed(&sample));
+    strcpy(sample.egresses[0].url, "ws://egress.example/v1/path");
+    assert_string_equal(fb_document_exposed(&sample), "ws://egress.example/v1/path");
+    sample.flags = FB_DOCUMENT_LOCAL;
+    assert_null(fb_document_exposed(&sample));
+}
+
 /* The same judged by the reader: a byte of a URL is replaced in the encoded form. */
 static void reader_checks_strings(void **state) {
     struct fb_document out;
@@ -188,6 +201,7 @@ int main(void) {
         cmocka_unit_test_setup(older_or_expired, setup),
         cmocka_unit_test_setup(truncated_or_longer, setup),
         cmocka_unit_test_setup(refused_fields, setup),
+        cmocka_unit_test_setup(addresses_without_tls, setup),
         cmocka_unit_test_setup(reader_checks_strings, setup),
         cmocka_unit_test_setup(size_ceiling, setup),
     };

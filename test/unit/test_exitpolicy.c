@@ -134,6 +134,32 @@ static void own_addresses(void **state) {
     policy_free(policy);
 }
 
+/* What the machine has now counts, beside what the operator has said. */
+static void interfaces_come_and_go(void **state) {
+    struct fb_exit_policy *policy = policy_new();
+    struct fb_addr said = addr_of("8.8.4.4", 0);
+    struct fb_addr first[] = {addr_of("9.9.9.9", 0), addr_of("2a00::7", 0)};
+    struct fb_addr second = addr_of("1.1.1.1", 0);
+    assert_int_equal(fb_exit_policy_own(policy, &said), 0);
+    assert_int_equal(fb_exit_policy_interfaces(policy, first, 2), 0);
+    assert_int_equal(rule(policy, "allow *:25"), 0);
+    assert_false(allows(policy, "9.9.9.9", 443));
+    assert_false(allows(policy, "2a00::7", 443));
+    assert_true(allows(policy, "1.1.1.1", 443));
+    assert_int_equal(fb_exit_policy_interfaces(policy, &second, 1), 0);
+    assert_false(allows(policy, "1.1.1.1", 443));
+    assert_true(allows(policy, "9.9.9.9", 443));
+    assert_true(allows(policy, "2a00::7", 443));
+    assert_false(allows(policy, "8.8.4.4", 443));
+    assert_true(allows(policy, "9.9.9.9", 25)); /* the rule is still there */
+    static struct fb_addr many[FB_EXIT_RULES_MAX];
+    assert_int_equal(fb_exit_policy_interfaces(policy, many, FB_EXIT_RULES_MAX), FB_ERR_LIMIT);
+    assert_false(allows(policy, "1.1.1.1", 443));
+    assert_int_equal(fb_exit_policy_interfaces(policy, NULL, 0), 0);
+    assert_true(allows(policy, "1.1.1.1", 443));
+    policy_free(policy);
+}
+
 static void exceptions_are_exact(void **state) {
     struct fb_exit_policy *policy = policy_new();
     struct fb_addr origin = addr_of("127.0.0.1", 8080);
@@ -233,10 +259,10 @@ static void failing_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(special_addresses), cmocka_unit_test(ports),
-        cmocka_unit_test(own_addresses),     cmocka_unit_test(exceptions_are_exact),
-        cmocka_unit_test(operators_rules),   cmocka_unit_test(malformed_rules),
-        cmocka_unit_test(failing_memory),
+        cmocka_unit_test(special_addresses),    cmocka_unit_test(ports),
+        cmocka_unit_test(own_addresses),        cmocka_unit_test(interfaces_come_and_go),
+        cmocka_unit_test(exceptions_are_exact), cmocka_unit_test(operators_rules),
+        cmocka_unit_test(malformed_rules),      cmocka_unit_test(failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,10 @@ static void query(void *user, struct fb_http_req *req) {
     fb_http_reply(req, 200, "text/plain", NULL, text, strlen(text));
 }
 
+static void busy(void *user, struct fb_http_req *req) {
+    fb_http_reply(req, 429, "text/plain", NULL, "later\n", 6);
+}
+
 static void on_gone(void *user) {
     struct world *w = user;
     w->gone++;
@@ -81,8 +85,9 @@ static struct world *world_new(bool tls, const char *name, size_t max_per_addres
     memset(big, 'b', sizeof big);
     const struct fb_http_route routes[] = {{"POST", "/echo", 100000, echo, w},
                                            {"GET", "/query", 0, query, w},
+                                           {"GET", "/busy", 0, busy, w},
                                            {"POST", "/hold", 100, hold, w}};
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         assert_int_equal(fb_server_add_http(w->server, &routes[i]), 0);
     const struct fb_asset asset = {"/big.js",  "text/javascript",     "\"v1\"", asset_headers, big,
                                    sizeof big, (const uint8_t *)"GZ", 2};
@@ -293,6 +298,9 @@ static void raw_ask(struct world *w, struct raw *raw, const char *text, const ch
 static void raw_requests(void **state) {
     struct world *w = world_new(false, "localhost", 0);
     struct raw raw;
+    raw_ask(w, &raw, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n", "later\n");
+    assert_non_null(strstr(raw.got, "HTTP/1.1 429 Too Many Requests\r\n"));
+    assert_non_null(strstr(raw.got, "content-length: 6\r\n"));
     raw_ask(w, &raw, "HEAD /big.js HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
     assert_non_null(strstr(raw.got, "200"));
     assert_non_null(strcasestr(raw.got, "content-length: 150000"));

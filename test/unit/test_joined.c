@@ -100,6 +100,7 @@ static int set_up(void **state) {
     assert_int_equal(fb_ed25519_public(seed, w->join.network), 0);
     w->join.broker_count = 1;
     snprintf(w->join.brokers[0], sizeof w->join.brokers[0], "http://127.0.0.1:%u/base/", addr.port);
+    w->document.flags = FB_DOCUMENT_LOCAL; /* there is no TLS here */
     w->document.serial = 5;
     w->document.issued_s = fb_unix_s();
     w->document.expires_s = fb_unix_s() + 1000;
@@ -177,6 +178,38 @@ static void refuses_what_wants_newer_software(void **state) {
     assert_string_equal(w->why, "this network needs footbridge 1.2.4 or later");
 }
 
+/* Its signature does not hide who asks. */
+static void refuses_addresses_without_tls(void **state) {
+    struct world *w = *state;
+    w->document.flags = 0;
+    sign(w, seed);
+    join(w);
+    assert_true(wait_for(&w->loop, has_failed, w, LIMIT_MS));
+    assert_non_null(strstr(w->why, w->join.brokers[0]));
+    assert_int_equal(w->changed, 0);
+    assert_null(fb_joined_document(w->joined));
+    strcpy(w->document.brokers[0].url, "https://broker.example");
+    sign(w, seed);
+    assert_int_equal(fb_joined_offer(w->joined, w->bytes, w->len), FB_ERR_DENIED);
+    strcpy(w->document.egresses[0].url, "wss://egress.example/v1/path");
+    sign(w, seed);
+    assert_int_equal(fb_joined_offer(w->joined, w->bytes, w->len), 0);
+}
+
+static void refuses_them_in_the_cache_too(void **state) {
+    struct world *w = *state;
+    w->document.flags = 0;
+    sign(w, seed);
+    FILE *file = fopen(w->cache, "w");
+    assert_non_null(file);
+    fwrite(w->bytes, 1, w->len, file);
+    fclose(file);
+    join(w);
+    assert_null(fb_joined_document(w->joined));
+    assert_true(wait_for(&w->loop, has_failed, w, LIMIT_MS));
+    assert_int_equal(w->changed, 0);
+}
+
 /* Whoever holds back the newest document cannot bring back an older one, even after a restart. */
 static void refuses_older_after_restart(void **state) {
     struct world *w = *state;
@@ -240,6 +273,8 @@ int main(void) {
         JOINED_TEST(takes_what_holds),
         JOINED_TEST(refuses_anothers),
         JOINED_TEST(refuses_what_wants_newer_software),
+        JOINED_TEST(refuses_addresses_without_tls),
+        JOINED_TEST(refuses_them_in_the_cache_too),
         JOINED_TEST(refuses_older_after_restart),
         JOINED_TEST(follows_a_hint),
         JOINED_TEST(damaged_cache_is_nothing),

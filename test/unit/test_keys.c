@@ -134,6 +134,14 @@ static void public_files(void **state) {
     }
     assert_int_equal(fb_network_files_read(dir, 200, &back, err), FB_ERR_EXPIRED);
     assert_int_equal(fb_network_files_read(dir, 0, &back, err), 0);
+    /* Without TLS it is of use to its operator alone, who mends it. */
+    strcpy(files.document.brokers[0].url, "http://broker.example");
+    assert_int_equal(
+        fb_document_encode(fb_crypto_openssl(), &files.document, seed, files.bytes, &files.len), 0);
+    assert_int_equal(fb_network_files_write(dir, &files, err), 0);
+    assert_int_equal(fb_network_files_read(dir, 150, &back, err), FB_ERR_DENIED);
+    assert_non_null(strstr(err, "http://broker.example"));
+    assert_int_equal(fb_network_files_read(dir, 0, &back, err), 0);
     files.join.network[0] ^= 1;
     assert_int_equal(fb_network_files_write(dir, &files, err), 0);
     assert_int_equal(fb_network_files_read(dir, 150, &back, err), FB_ERR_AUTH);

@@ -51,7 +51,19 @@ static void hostile_text(void **state) {
     assert_int_equal(strlen(seen.line), FB_LOG_LINE_MAX);
 }
 
+static void seldom(void **state) {
+    struct fb_seldom seldom = {0};
+    assert_int_equal(fb_seldom(&seldom, 0, 1000), 0);
+    assert_int_equal(fb_seldom(&seldom, 1, 1000), 1); /* the first is told at once */
+    assert_int_equal(fb_seldom(&seldom, 1, 1001), 0);
+    assert_int_equal(fb_seldom(&seldom, 3, 1000 + FB_SELDOM_US - 1), 0);
+    assert_int_equal(fb_seldom(&seldom, 0, 1000 + FB_SELDOM_US), 4); /* and none is lost */
+    assert_int_equal(fb_seldom(&seldom, 0, 1000 + 3 * FB_SELDOM_US), 0);
+    assert_int_equal(fb_seldom(&seldom, 2, 1001 + 3 * FB_SELDOM_US), 2);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(levels), cmocka_unit_test(hostile_text)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(levels), cmocka_unit_test(hostile_text),
+                                       cmocka_unit_test(seldom)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

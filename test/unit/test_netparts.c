@@ -1,4 +1,5 @@
-/* The smaller parts of src/net: timers, resolver, STUN responder, tables of countries. */
+/* The smaller parts of src/net: timers, resolver, STUN responder, tables of countries, the
+ * machine's own addresses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include "dns.h"
 #include "net/geoip.h"
 #include "net/loop.h"
+#include "net/ownaddr.h"
 #include "net/resolver.h"
 #include "net/sockaddr.h"
 #include "net/stun.h"
@@ -306,6 +308,33 @@ static void countries_of_debian(void **state) {
     fb_geoip_free(geoip);
 }
 
+/* ---- own addresses ---- */
+
+static bool is_reachable(void *ctx) {
+    struct fb_addr addr = {.family = 4, .ip = {9, 9, 9, 9}, .port = 443};
+    return fb_exit_policy_allows(ctx, &addr);
+}
+
+/* An address that no interface here has stands for one that has gone: the watch finds out. */
+static void own_addresses_are_followed(void **state) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct fb_exit_policy *policy = fb_exit_policy_new(fb_mem_default());
+    struct fb_addr gone = {.family = 4, .ip = {9, 9, 9, 9}};
+    assert_false(fb_own_has(&gone));
+    assert_int_equal(fb_exit_policy_interfaces(policy, &gone, 1), 0);
+    assert_false(is_reachable(policy));
+    struct fb_own_watch *watch = fb_own_watch_new(&loop, policy, 1000, NULL);
+    assert_non_null(watch);
+    assert_true(wait_for(&loop, is_reachable, policy, LIMIT_MS));
+    fb_own_watch_free(watch);
+    fb_exit_policy_free(policy);
+    bool loopback;
+    struct fb_addr mine = fb_own_address(&loopback);
+    assert_true(fb_own_has(&mine));
+    assert_int_equal(fb_loop_finish(&loop), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers),
@@ -316,6 +345,7 @@ int main(void) {
         cmocka_unit_test(countries),
         cmocka_unit_test(countries_from_files),
         cmocka_unit_test(countries_of_debian),
+        cmocka_unit_test(own_addresses_are_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
