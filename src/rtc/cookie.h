@@ -17,7 +17,7 @@ void fb_cookie_start(void);
 /* Where the cookie stands in an SCTP packet: in INIT ACK (echo: in a COOKIE ECHO that comes
  * first, as it must). False: there is none, or the packet is cut short. */
 bool fb_cookie_find(const uint8_t *packet, size_t len, bool echo, size_t *at, size_t *count);
-/* Encrypts or decrypts, which is the same, a cookie of that connection. Ids are never used again. */
+/* Encrypts or decrypts, which is the same, a cookie of that connection. No id is used again. */
 void fb_cookie_mask(uint64_t id, uint8_t *cookie, size_t len);
 
 #endif

@@ -2,8 +2,8 @@
 /**
  * What a volunteer has seen of a session, field by field, out of what tap.c wrote: the broker's
  * messages, STUN, the clear part of DTLS, SCTP inside it, and session messages on both hops. Fields
- * that say when and how much (lengths, counts of bytes, expiry) and addresses are left out; they are
- * what a volunteer may know.
+ * that say when and how much (lengths, counts of bytes, expiry) and addresses are left out; they
+ * are what a volunteer may know.
  */
 import { readFileSync } from 'node:fs';
 
@@ -68,7 +68,8 @@ export class Seen {
       const type = bytes.readUInt16BE(at);
       const length = bytes.readUInt16BE(at + 2);
       if (!mapped.has(type))
-        this.#add(`${label} attribute ${type.toString(16)}`, bytes.subarray(at + 4, at + 4 + length));
+        this.#add(`${label} attribute ${type.toString(16)}`,
+          bytes.subarray(at + 4, at + 4 + length));
       at += 4 + length + (4 - (length % 4)) % 4;
     }
   }
@@ -180,11 +181,12 @@ export class Seen {
     const mask = rest[1] & 128 ? rest.subarray(at, at + 4) : Buffer.alloc(4);
     if (rest[1] & 128) at += 4;
     if (rest.length < at + length) return false;
-    const payload = Buffer.from(rest.subarray(at, at + length)).map((byte, i) => byte ^ mask[i % 4]);
+    const payload = Buffer.from(rest.subarray(at, at + length));
+    for (const i of payload.keys()) payload[i] ^= mask[i % 4];
     stream.rest = rest.subarray(at + length);
     if ((rest[0] & 15) !== 2) return true;
-    if (stream.path.startsWith('/v1/volunteer')) this.#signal(Buffer.from(payload));
-    else this.#message(received ? 'from egress' : 'to egress', Buffer.from(payload));
+    if (stream.path.startsWith('/v1/volunteer')) this.#signal(payload);
+    else this.#message(received ? 'from egress' : 'to egress', payload);
     return true;
   }
 
@@ -258,8 +260,8 @@ function grams(fields, size) {
 
 /**
  * Runs of `size` bytes that all of these volunteers have in common and none of the others has.
- * Random bytes agree by chance: four bytes of two volunteers now and then, of three hardly ever, and
- * eight never.
+ * Random bytes agree by chance: four bytes of two volunteers now and then, of three hardly ever,
+ * and eight never.
  * @param {Field[][]} session one list for each volunteer @param {Field[][]} others
  * @param {number} size
  */
@@ -278,9 +280,11 @@ function numbers(fields) {
   /** @type {Map<string, number>} */ const out = new Map();
   for (const { name, bytes } of fields)
     for (let at = 0; at + 4 <= bytes.length; at += 4)
-      for (const [order, value] of [['big', bytes.readUInt32BE(at)], ['little', bytes.readUInt32LE(at)]])
-        if (!out.has(`${name} [${at}] ${order}-endian`))
-          out.set(`${name} [${at}] ${order}-endian`, Number(value));
+      for (const order of ['big', 'little']) {
+        const key = `${name} [${at}] ${order}-endian`;
+        const value = order === 'big' ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at);
+        if (!out.has(key)) out.set(key, value);
+      }
   return out;
 }
 
