@@ -83,7 +83,7 @@ void fb_pathset_free(struct fb_pathset *set);
 
 /* ---- facts about the session ---- */
 
-/* false: a session begins, and all paths are forgotten (not the pace: a session that ended soon after
+/* false: a session begins, and all paths are forgotten (not the pace: one that ended soon after
  * its path had opened counts as a failure); true: its handshake is done. */
 void fb_pathset_session(struct fb_pathset *set, bool ready, uint64_t now);
 /* How many streams are open. */

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "role/client_impl.h"
 
 #define PATHS_USUAL 4
+#define SERIAL_LEN 8 /* of a network document, alone: none is newer */
 /* A session could not be made, for want of memory. */
 #define BEGIN_AGAIN_US FB_CLIENT_SECOND_US
 /* A path whose round trip is that much longer than at its best has a queue: it is loaded. */
@@ -242,6 +244,8 @@ static void on_event(struct fb_client *client, const struct fb_event *event) {
     case FB_EVENT_POST:
         if (event->post == FB_POST_BROKER)
             fb_client_path_post(client, event->data, event->len);
+        else if (event->len == SERIAL_LEN)
+            fb_joined_current(client->joined);
         else
             (void)fb_joined_offer(client->joined, event->data, event->len);
         break;
@@ -327,7 +331,21 @@ static void document_failed(void *user, const char *why) {
         fb_client_say(client, FB_CLIENT_JOINING, "the network cannot be joined: %s", why);
 }
 
+/* Through the session, where one lives: the broker hears nothing from this network. */
+static bool ask_inside(void *user, uint64_t serial) {
+    struct fb_client *client = user;
+    uint8_t post[SERIAL_LEN];
+    struct fb_wr wr = fb_wr_make(post, sizeof post);
+    fb_wr_u64(&wr, serial);
+    if (client->s == NULL || !fb_pathset_in_session(client->set, fb_now_us()) ||
+        fb_session_post(client->s, FB_POST_DOCUMENT, post, wr.len) != 0)
+        return false;
+    fb_client_pump(client);
+    return true;
+}
+
 static const struct fb_joined_handler joined_handler = {
+    .ask = ask_inside,
     .changed = document_changed,
     .failed = document_failed,
 };

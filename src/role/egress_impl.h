@@ -37,7 +37,7 @@ struct egress_session {
     struct fb_session *s;
     struct fb_timer *timer;
     struct fb_list paths, streams;
-    struct fb_quota streams_quota, offers_quota;
+    struct fb_quota streams_quota, offers_quota, documents_quota;
     size_t writing;  /* bytes copied for sockets of origins that were full */
     size_t buffered; /* of all kinds, as counted in egress->buffered */
 };
@@ -90,7 +90,10 @@ struct fb_egress {
     struct fb_tokens *tokens;
     struct fb_replay *replay;
     struct fb_dialer *dialer;
-    struct fb_timer *tick; /* load for the broker; what does not go on: egress.c, tick() */
+    struct fb_timer *tick;   /* load for the broker; what does not go on: egress.c, tick() */
+    const uint8_t *document; /* NULL: none */
+    size_t document_len;
+    uint64_t document_serial;
     struct fb_broker_link broker;
     bool has_broker, stopped;
     struct fb_list sessions, waiting, offers, paused;

@@ -559,7 +559,8 @@ static void on_no_document(void *user, const char *why) {
                why);
 }
 
-static const struct fb_joined_handler joined_handler = {on_document, on_no_document};
+static const struct fb_joined_handler joined_handler = {.changed = on_document,
+                                                        .failed = on_no_document};
 
 struct fb_volunteer *fb_volunteer_new(const struct fb_volunteer_config *config) {
     struct fb_volunteer *vol = calloc(1, sizeof *vol);

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -375,6 +377,56 @@ static void read_until(struct app *app, uint64_t bytes) {
     assert_false(app->ended);
 }
 
+/* What the egress says first waits at the volunteer before the channel opens, so that the path is
+ * open at the client as soon as the channel is: nothing has to go up before. */
+static void first_bytes_wait(void **state) {
+    begin(2);
+    await_paths(3);
+    bench.mute = true; /* from here on, for old paths too */
+    unsigned volunteers = (unsigned)bench.vol_count;
+    for (size_t i = 0; i < volunteers; i++)
+        vol_close(&bench.vols[i]);
+    await_paths(4); /* attached by a token, directly */
+    assert_int_equal(bench.offers_direct, 2);
+    assert_int_equal(counts().sessions_all, 1);
+    bench.mute = false;
+    await_paths(6); /* and inside the session */
+    assert_int_equal(bench.offers_direct, 2);
+    end();
+}
+
+static bool cache_has_newest(void *ctx) {
+    uint8_t bytes[FB_DOCUMENT_MAX];
+    FILE *file = fopen(bench.cache, "rb");
+    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    return len == bench.document_len && memcmp(bytes, bench.document, len) == 0;
+}
+
+/* A newer network document, which the broker's answer names, comes through the session too. */
+static void document_inside_the_session(void **state) {
+    char err[FB_NET_ERR_MAX], dir[] = "/tmp/footbridge-client-XXXXXX", cache[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(cache, sizeof cache, "%s/document", dir);
+    net_start(&bench);
+    bench.cache = cache;
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    await_ready(1);
+    assert_true(cache_has_newest(NULL));
+    assert_int_equal(bench.documents_direct, 1);
+    net_sign(&bench, NULL);
+    assert_false(cache_has_newest(NULL));
+    vol_close(carrier());
+    await_ready(2);
+    assert_int_equal(bench.offers_direct, 2); /* whose answer names it */
+    assert_true(wait_for(&bench.e.loop, cache_has_newest, NULL, WAIT_MS));
+    assert_int_equal(bench.documents_direct, 1);
+    unlink(cache);
+    rmdir(dir);
+    end();
+}
+
 /* All but the first volunteer are asked for through the session and not at the broker's door; with
  * every volunteer gone the session goes on by one direct offer, and the app notices nothing. */
 static void rendezvous_inside_the_session(void **state) {
@@ -422,6 +474,8 @@ int main(void) {
         cmocka_unit_test(brokers_that_say_no),
         cmocka_unit_test(egress_shuts_down),
         cmocka_unit_test(rendezvous_inside_the_session),
+        cmocka_unit_test(document_inside_the_session),
+        cmocka_unit_test(first_bytes_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
