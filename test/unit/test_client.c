@@ -268,7 +268,7 @@ static bool has_lost(void *ctx) {
     return bench.stages[FB_CLIENT_LOST] > *(const unsigned *)ctx;
 }
 
-/* Lanes that were not asked for, answers to nothing, junk: the path is closed, another is sought. */
+/* Lanes that were not asked for, answers to nothing, junk: that path is closed, another sought. */
 static void volunteers_that_break_the_rules(void **state) {
     struct fb_hop_msg msg = {.type = FB_HOP_LANE_OFFER, .lane = 2};
     msg.desc = (struct fb_desc){
