@@ -150,6 +150,10 @@ static void write_some(struct pair *pair, int from, uint64_t id) {
     fb_wr_u64(&wr, ps->down);
     while (*done < all) {
         size_t n = all - *done < sizeof chunk ? (size_t)(all - *done) : sizeof chunk;
+        size_t room = fb_stream_room(pair->end[from], id);
+        if (room == 0)
+            return;
+        n = n < room ? n : room;
         for (size_t i = 0; i < n; i++)
             chunk[i] = from == 0 && *done + i < 8 ? head[*done + i] : pattern(id, from, *done + i);
         size_t took = fb_stream_write(pair->end[from], id, chunk, n);
