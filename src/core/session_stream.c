@@ -4,6 +4,7 @@
 #define UNSENT_MIN                                                                                 \
     (16 * 1024) /* bytes that each stream may have waiting, whatever the others have */
 #define RTT_MIN (20 * FB_MS)
+#define RECOVERY (400 * FB_MS) /* of SCTP, by its timer */
 
 struct fb_stream *fb_stream_find(const struct fb_session *s, uint64_t id) {
     return fb_map_get(s->streams, &id);
@@ -207,12 +208,13 @@ static void grow_window(struct fb_session *s, struct fb_stream *st) {
 }
 
 /*
- * A stream that reads as much as its window within two round trips is held up by it: it doubles,
- * within half of what the others have left of the room for that. Told after each quarter.
+ * A stream that reads as much as its window within two round trips is held up by it, or within
+ * RECOVERY more, since what a lossy hop sends again comes so late, and all behind it waits here: it
+ * doubles, within half of what the others have left of the room for that. Told after each quarter.
  */
 static void open_window(struct fb_session *s, struct fb_stream *st) {
     if (st->read - st->window_read >= st->window) {
-        if (s->now - st->window_time < 2 * longest_rtt(s))
+        if (s->now - st->window_time < 2 * longest_rtt(s) + RECOVERY)
             grow_window(s, st);
         st->window_read = st->read;
         st->window_time = s->now;
