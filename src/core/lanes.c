@@ -7,7 +7,7 @@
 #define SETTLE_MAX_MS 600
 #define SETTLE_RTTS 3
 #define JUDGE_MS 500
-/* The session's windows are small in front of a slow path, and find out by and by that it is not. */
+/* The session's windows are small in front of a slow path, and learn by and by that it is not. */
 #define PATIENCE_MS 4000
 #define FIRST_STEP 4  /* a step takes as long whatever it adds, and two lanes are never many */
 #define FREE_GROWTH 8 /* up to so many lanes without looking at what they bring */

@@ -98,7 +98,9 @@ void fb_lane_plan_failed(struct fb_lane_plan *plan, uint64_t now);
  *
  * Where the path is full: four, then eight whatever they bring, because the rate of a few over part
  * of a second is mostly chance, and a step takes a second; sixteen when those have raised the rate.
- * What has not is taken back. None where each carries FB_LANE_FAST. Closes what the rate does not need for FB_LANES_IDLE_MS.
+ * What has not is taken back. None where each carries FB_LANE_FAST. Closes what the rate does not
+ * need for FB_LANES_IDLE_MS.
  */
 int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now);
+
 #endif

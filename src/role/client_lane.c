@@ -135,19 +135,38 @@ static bool begin(struct client_path *path) {
 
 /* ---- how many ---- */
 
-static size_t room(const struct client_path *path) {
+static size_t peers_of(const struct client_path *path) {
+    size_t count = 0;
+    for (size_t i = 0; i < FB_LANES_MAX; i++)
+        count += path->lanes[i].peer != NULL;
+    return count;
+}
+
+static bool carries(const struct client_path *path) {
+    struct fb_path_stats stats = {.standby = true};
+    (void)fb_session_path_stats(path->client->s, path->id, fb_now_us(), &stats);
+    return path->state == PATH_OPEN && !stats.standby;
+}
+
+/* How many more lanes the path may have; below 0: how many it is to give back. What a client may
+ * have is shared alike by the paths that carry; the others have their first one. */
+static int room(const struct client_path *path) {
     const struct fb_client *client = path->client;
     size_t most = client->config.lanes > 0 ? client->config.lanes : FB_LANES_CLIENT_MAX;
-    size_t mine = 0, all = 0;
+    size_t all = 0, others = 0, carrying = 0;
     FB_LIST_EACH (it, &client->paths) {
         const struct client_path *other = FB_CONTAINER(it, struct client_path, link);
-        for (size_t i = 0; i < FB_LANES_MAX; i++) {
-            all += other->lanes[i].peer != NULL;
-            mine += other == path && other->lanes[i].peer != NULL;
-        }
+        bool is = other == path || carries(other);
+        all += peers_of(other);
+        carrying += is;
+        others += !is;
     }
-    size_t left = all < most ? most - all : 0;
-    return left < FB_LANES_MAX - mine ? left : FB_LANES_MAX - mine;
+    int mine = (int)peers_of(path), left = all < most ? (int)(most - all) : 0;
+    int share = most > others + carrying ? (int)((most - others) / carrying) : 1;
+    share = share < FB_LANES_MAX ? share : FB_LANES_MAX;
+    if (share < mine)
+        return left > 0 ? 0 : share - mine; /* nobody waits for them: they may stay */
+    return left < share - mine ? left : share - mine;
 }
 
 /* The last ones first: the first lane stays while it lives. */
@@ -178,13 +197,14 @@ static void look(void *user) {
     struct fb_client *client = path->client;
     struct fb_path_stats stats = {0};
     size_t buffered = fb_client_lane_buffered(path);
+    int more = room(path);
     (void)fb_session_path_stats(client->s, path->id, fb_now_us(), &stats);
     if (stats.full)
         fb_lane_plan_full(&path->plan, now_ms());
     end_overdue(path);
     struct fb_lane_state state = {
         .open = open_lanes(path),
-        .room = room(path),
+        .room = more > 0 ? (size_t)more : 0,
         .delivered = path->passed > buffered ? path->passed - buffered : 0,
         .rtt_ms = (uint32_t)(stats.smoothed_rtt_us / 1000),
     };
@@ -192,6 +212,8 @@ static void look(void *user) {
         state.pending += lane->state != LANE_FREE && lane->state != LANE_OPEN;
     }
     int change = fb_lane_plan_poll(&path->plan, &state, now_ms());
+    if (more < 0 && state.pending == 0)
+        change = more;
     for (int i = 0; i < change; i++)
         if (!begin(path))
             break;

@@ -15,8 +15,9 @@ static int fill(X509 *x509, EVP_PKEY *key) {
         RAND_bytes((unsigned char *)&chance, sizeof chance) != 1)
         return 0;
     X509_NAME *name = X509_get_subject_name(x509);
-    /* Yesterday to a month from now, as libwebrtc does: clocks of readers' machines are wrong. By up to
-     * half a day more or less, so that nobody can see how wrong this one is, and know it again. */
+    /* Yesterday to a month from now, as libwebrtc does: clocks of readers' machines are wrong. By
+     * up to half a day more or less, so that nobody sees how wrong this one is, and knows it
+     * again. */
     long shift = (long)(chance % (2 * SHIFT)) - SHIFT;
     return X509_set_version(x509, X509_VERSION_3) &&
            ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509), serial >> 1) &&

@@ -297,8 +297,8 @@ static const struct fb_ice_handler ice_handler = {on_gathered, on_connected, on_
 
 /* ---- birth, time and death ---- */
 
-/* By chance and not by count: usrsctp takes it for an address, and what it tells of addresses is its
- * own affair. */
+/* By chance and not by count: usrsctp takes it for an address, and what it tells of addresses is
+ * its own affair. */
 static uintptr_t new_id(const struct fb_engine *engine) {
     uintptr_t id = 0;
     while (id == 0 || g_hash_table_contains(engine->conns, (gpointer)id))

@@ -29,7 +29,8 @@ describe('lanes', { skip }, () => {
     const { lab } = net;
     await lab.addHost('reader', { link: { delay: 50, loss: 0.01 } });
     await lab.addHost('helper');
-    const script = `const { Origin } = await import(${JSON.stringify(here('../browser/origin.mjs'))});
+    const script = `
+      const { Origin } = await import(${JSON.stringify(here('../browser/origin.mjs'))});
       console.log((await Origin.start('${lab.address('origin')}')).url);`;
     const server = lab.run('origin', process.execPath, ['--input-type=module', '-e', script]);
     [origin] = await server.says(/http:\S+/);
@@ -39,11 +40,11 @@ describe('lanes', { skip }, () => {
   /** Ports of the client's UDP sockets: one for each lane. */
   const ports = () => {
     const [file, ...prefix] = net.lab.command('reader');
-    const lines = execFileSync(file, [...prefix, 'ss', '-Hun', 'state', 'all'], { encoding: 'utf8' });
-    return [...lines.matchAll(/20\.0\.\d+\.2:(\d+)/g)].map(([, port]) => port);
+    const all = execFileSync(file, [...prefix, 'ss', '-Hun', 'state', 'all'], { encoding: 'utf8' });
+    return [...all.matchAll(/20\.0\.\d+\.2:(\d+)/g)].map(([, port]) => port);
   };
 
-  /** @param {string} name @param {() => Promise<unknown>} cut one of the lanes, once there are some */
+  /** @param {string} name @param {() => Promise<unknown>} cut a lane, once there are some */
   const download = async (name, cut) => {
     const client = net.client('reader', '--paths', '1');
     await client.says(/^client: ready/m);
@@ -75,15 +76,15 @@ describe('lanes', { skip }, () => {
   });
 
   for (const name of /** @type {const} */ (['chromium', 'firefox']))
-    test(`${name}; a lane is closed`, { ...LONG, skip: browserPath(name) ? false : `no ${name} here` },
-      async () => {
-        const tab = net.lab.run('helper', process.execPath, [here('tab.mjs'), name, net.site]);
-        await tab.says(/waiting/, 60000);
-        await download(name, async () => {
-          await tab.says(/lanes ([89]|1\d)/, 30000);
-          tab.child.kill('SIGUSR2');
-          await tab.says(/killed/);
-        });
-        await tab.stop();
+    test(`${name}; a lane is closed`, LONG, async (context) => {
+      if (!browserPath(name)) return context.skip(`no ${name} here`);
+      const tab = net.lab.run('helper', process.execPath, [here('tab.mjs'), name, net.site]);
+      await tab.says(/waiting/, 60000);
+      await download(name, async () => {
+        await tab.says(/lanes ([89]|1\d)/, 30000);
+        tab.child.kill('SIGUSR2');
+        await tab.says(/killed/);
       });
+      await tab.stop();
+    });
 });

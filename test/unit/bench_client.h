@@ -85,8 +85,8 @@ static inline void vol_relay(struct vol *vol, bool up, const uint8_t *data, size
     struct net_bench *bench = vol->bench;
     vol->count++;
     vol->carried = true;
-    if (vol->frozen || (up && bench->mute) || len == 0 || len > sizeof copy || data[0] != FB_KIND_SESSION ||
-        vol_turn(vol, bench->drop))
+    if (vol->frozen || (up && bench->mute) || len == 0 || len > sizeof copy ||
+        data[0] != FB_KIND_SESSION || vol_turn(vol, bench->drop))
         return;
     memcpy(copy, data, len);
     if (vol_turn(vol, bench->alter))
