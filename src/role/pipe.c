@@ -38,8 +38,8 @@ static struct fb_pipe_end *oldest(const struct fb_pipe_ends *ends) {
 }
 
 /* Out of the owner's hands: the socket is closed. */
-static void let_go(struct fb_pipe_end *end, bool abort) {
-    end->ends->count--;
+static void let_go(struct fb_pipe_ends *ends, struct fb_pipe_end *end, bool abort) {
+    ends->count--;
     end->ends = NULL;
     fb_list_remove(&end->link);
     end->close(end->tcp, abort);
@@ -51,7 +51,7 @@ static void linger(struct fb_pipe_ends *ends, struct fb_pipe_end *end, uv_tcp_t 
     end->ends = ends;
     fb_list_push(&ends->list, &end->link);
     if (++ends->count > ends->max)
-        let_go(oldest(ends), true);
+        let_go(ends, oldest(ends), true);
 }
 
 static void shutdown_done(uv_shutdown_t *request, int status) {
@@ -59,7 +59,7 @@ static void shutdown_done(uv_shutdown_t *request, int status) {
     if (end->pipe != NULL)
         end->pipe->end = NULL;
     else if (end->ends != NULL)
-        let_go(end, false);
+        let_go(end->ends, end, false);
     free(end);
 }
 
@@ -108,7 +108,7 @@ uint64_t fb_pipe_oldest_end(const struct fb_pipe_ends *ends) {
 
 void fb_pipe_cut_ends(struct fb_pipe_ends *ends, uint64_t before_us) {
     while (ends->count > 0 && oldest(ends)->since_us < before_us)
-        let_go(oldest(ends), true);
+        let_go(ends, oldest(ends), true);
 }
 
 /* ---- from the socket to the stream ---- */
