@@ -3,10 +3,10 @@
  * reorder, alter or withhold what they carry, and vanish. doc/protocol.md sections 2 to 4 give the
  * formats. Sans-IO: the owner hands in time (microseconds of any steady clock, never going back),
  * messages that arrived, and data of streams; it takes out messages to send, events and a deadline.
- *
- * The owner's loop, after any call below:
+ * * The owner's loop, after any call below:
  *     while (fb_session_next(s, &event)) ...act...
  *     while ((n = fb_session_send(s, &path, buf, now)) > 0) ...give buf to that path...
+ *     ...both again, until neither gives anything: what was sent makes room for more...
  *     ...arm a timer for fb_session_deadline(s), then call fb_session_tick(s, now)...
  *
  * Life of a path at the client: fb_session_first() makes its id and the first message, which
@@ -38,7 +38,8 @@ struct fb_tokens; /* core/tokens.h: the attach tokens of one egress process */
 #define FB_SESSION_PATHS_MAX 32                        /* at once, per session */
 #define FB_SESSION_NO_PATH_US (60 * UINT64_C(1000000)) /* so long lives a session without a path */
 #define FB_SESSION_IDLE_US (180 * UINT64_C(1000000))   /* ... and so long without a packet */
-#define FB_SESSION_POST_MAX 8192                       /* bytes of one FB_EVENT_POST message */
+#define FB_PATH_PACKET_MIN 1100  /* the smallest that a path may be held to, bytes */
+#define FB_SESSION_POST_MAX 8192 /* bytes of one FB_EVENT_POST message */
 #define FB_DATAGRAM_MAX 1400
 
 struct fb_session_config {
@@ -137,6 +138,13 @@ size_t fb_session_open_paths(const struct fb_session *s);
  * back. May be said of a path in any state. FB_ERR_NOT_FOUND: it is gone.
  */
 int fb_session_path_standby(struct fb_session *s, uint32_t path, bool standby);
+
+/*
+ * The largest packet that suits a path, in both directions (the peer is told), from
+ * FB_PATH_PACKET_MIN to FB_MESSAGE_MAX bytes. The session makes them smaller where the path is
+ * slow; larger ones remain possible for what cannot be cut. FB_ERR_NOT_FOUND: it is gone.
+ */
+int fb_session_path_max_packet(struct fb_session *s, uint32_t path, size_t bytes);
 
 enum fb_path_state {
     FB_PATH_IS_OFFERED,  /* client: the first message is made */

@@ -27,6 +27,7 @@
 #define FB_POSTS_MAX 8
 #define FB_QUEUE_MAX 32 /* datagrams, and posts received and not yet taken */
 #define FB_ABANDONS_MAX 32
+#define FB_ECHOES_MAX 8
 #define FB_PATH_ACK_RANGES 32
 #define FB_PATH_QUEUE_MAX ((size_t)256 * 1024)
 #define FB_ACK_EVERY 4 /* packets that ask for it */
@@ -37,7 +38,6 @@
 #define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
 #define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)
-#define FB_PACKET_MIN 1100 /* the smallest packet that a peer may ask for, bytes */
 /* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
  * its own; more would be there to make this side work. */
 #define FB_PACKET_FRAMES_MAX 128
@@ -59,6 +59,7 @@ struct fb_path {
     size_t queued;                  /* fb_session_path_queued() */
     size_t max_packet, want_packet; /* largest wanted by the peer, by this end */
     uint64_t status_out, status_in; /* sequence numbers of PATH_STATUS; in: next acceptable */
+    uint64_t suspect_since;         /* packets below this number prove nothing any more */
     bool standby, peer_standby;     /* a spare in the eyes of this end, of the peer */
     bool suspect, peer_suspect, send_ping, send_status, send_close;
     struct fb_meter sent_meter, received_meter;
@@ -94,6 +95,12 @@ struct fb_abandon {
     bool used, queue;
 };
 
+/* The first bytes of a stream, to be sent once more on another path than this. */
+struct fb_echo {
+    struct fb_sent_frame frame;
+    uint32_t path;
+};
+
 struct fb_session {
     struct fb_session_config config;
     const struct fb_mem *mem;
@@ -117,6 +124,8 @@ struct fb_session {
     struct fb_list event_streams;
     struct fb_list control_streams;             /* with limits and resets to send */
     struct fb_list fresh_streams, bulk_streams; /* with data to send: see session_sched.c */
+    struct fb_echo echoes[FB_ECHOES_MAX];
+    size_t echo_count;
     struct fb_ranges seen; /* egress: ids of streams ever opened; client: of tokens ever given */
     uint64_t next_stream;  /* client */
     uint64_t streams_limit, streams_gone;
@@ -169,6 +178,8 @@ struct fb_sent_sink fb_path_sink(struct fb_session *s);
 bool fb_path_usable(const struct fb_path *p);
 /* Either end wants it left idle. */
 bool fb_path_spare(const struct fb_path *p);
+/* A size that somebody wants, within what packets may have. */
+size_t fb_path_packet(uint64_t bytes);
 void fb_path_suspect(struct fb_path *p, bool suspect);
 
 /* session_sched.c */
@@ -178,6 +189,8 @@ bool fb_path_serves(const struct fb_session *s, const struct fb_path *p);
 bool fb_path_room(const struct fb_path *p, size_t reserve);
 /* The path on which a packet that may use reserve arrives first: it is not paced. NULL: none. */
 struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve);
+/* The path beside `than` on which first bytes of a stream may go again. NULL: none has room. */
+struct fb_path *fb_sched_other(const struct fb_session *s, uint32_t than, size_t reserve);
 /* The path for bulk data now. NULL: it waits, for time when s->pace_at says so. */
 struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now);
 /* All that could be sent has been: paths with room left are not filled. */

@@ -213,9 +213,16 @@ uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     return FB_NEVER;
 }
 
+size_t fb_path_packet(uint64_t bytes) {
+    return bytes < FB_PATH_PACKET_MIN ? FB_PATH_PACKET_MIN
+           : bytes > FB_MESSAGE_MAX   ? FB_MESSAGE_MAX
+                                      : (size_t)bytes;
+}
+
 void fb_path_suspect(struct fb_path *p, bool suspect) {
     p->send_status |= p->suspect != suspect;
     p->suspect = suspect;
+    p->suspect_since = p->packets.next;
 }
 
 static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
@@ -232,7 +239,9 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
     unsigned lost;
     if (fb_sent_tick(&p->sent, now, &sink, &lost) == FB_SENT_PROBE) {
         p->send_ping = true;
-        if (other_open(s, p)) {
+        /* Where packets still arrive, acknowledgements may stand in a queue with them. */ bool
+            heard = now - p->heard < fb_sent_threshold(&p->sent) / 4;
+        if (other_open(s, p) && (!heard || p->sent.probes >= 2)) {
             fb_path_suspect(p, true);
             fb_sent_lose_all(&p->sent, now, &sink);
         }
@@ -307,6 +316,17 @@ int fb_session_path_standby(struct fb_session *s, uint32_t path, bool standby) {
     if (p->standby != standby && fb_path_usable(p))
         p->send_status = true;
     p->standby = standby;
+    return 0;
+}
+
+int fb_session_path_max_packet(struct fb_session *s, uint32_t path, size_t bytes) {
+    struct fb_path *p = fb_path_find(s, path);
+    if (p == NULL || p->state == FB_PATH_IS_CLOSED)
+        return FB_ERR_NOT_FOUND;
+    bytes = fb_path_packet(bytes);
+    if (p->want_packet != bytes && fb_path_usable(p))
+        p->send_status = true;
+    p->want_packet = bytes;
     return 0;
 }
 

@@ -178,9 +178,7 @@ static void on_path_status(struct fb_session *s, const struct fb_frame *f, uint6
     if (suspect && !p->peer_suspect && p->received.n > 0)
         p->ack_due = now; /* the last of them may have been lost: once more, elsewhere */
     p->peer_suspect = suspect;
-    p->max_packet = f->value < FB_PACKET_MIN    ? FB_PACKET_MIN
-                    : f->value > FB_MESSAGE_MAX ? FB_MESSAGE_MAX
-                                                : (size_t)f->value;
+    p->max_packet = fb_path_packet(f->value);
 }
 
 static struct fb_blob *keep(struct fb_session *s, const struct fb_frame *f) {
@@ -233,7 +231,7 @@ static verdict on_ack(struct fb_session *s, const struct fb_frame *f, uint64_t n
         return FB_CLOSE_PROTOCOL;
     s->stats.spurious_packets += spurious;
     fb_meter_add(&p->sent_meter, p->sent.window.delivered - delivered, now);
-    if (progress + spurious > 0)
+    if (p->suspect && p->sent.acked > p->suspect_since)
         fb_path_suspect(p, false);
     return FB_CLOSE_NONE;
 }

@@ -49,21 +49,22 @@ static uint64_t arrival(const struct fb_path *p, bool paced, uint64_t now) {
     uint64_t wait = 0, rtt = w->min_rtt > 0 ? w->min_rtt : UNKNOWN_RTT;
     if (paced && ahead > window)
         wait = time_for(ahead - window, p);
-    if (paced && fb_window_pace(w) > now + wait)
-        wait = fb_window_pace(w) - now;
+    if (paced && fb_window_pace(w, now) > now + wait)
+        wait = fb_window_pace(w, now) - now;
     uint64_t under_way = time_for(ahead, p);
     uint64_t queue = under_way > rtt ? under_way - rtt : 0;
     uint64_t seen = p->sent.smoothed_rtt > rtt ? p->sent.smoothed_rtt - rtt : 0;
     return wait + rtt / 2 + (queue > seen ? queue : seen);
 }
 
-struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
+static struct fb_path *soonest_with_room(const struct fb_session *s, const struct fb_path *but,
+                                         size_t reserve) {
     struct fb_path *best = NULL;
     enum rank rank = highest_rank(s);
     uint64_t soonest = UINT64_MAX;
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (rank == RANK_NONE || rank_of(p) != rank || !fb_path_room(p, reserve))
+        if (rank == RANK_NONE || p == but || rank_of(p) != rank || !fb_path_room(p, reserve))
             continue;
         uint64_t at = arrival(p, false, 0);
         if (at < soonest) {
@@ -74,15 +75,28 @@ struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
     return best;
 }
 
+struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve) {
+    return soonest_with_room(s, NULL, reserve);
+}
+
+struct fb_path *fb_sched_other(const struct fb_session *s, uint32_t than, size_t reserve) {
+    const struct fb_path *p = fb_path_find(s, than);
+    return p != NULL && rank_of(p) == RANK_ACTIVE ? soonest_with_room(s, p, reserve) : NULL;
+}
+
 static bool ready(const struct fb_path *p, uint64_t now) {
-    return fb_path_room(p, 0) && fb_window_pace(&p->sent.window) <= now;
+    return fb_path_room(p, 0) && fb_window_pace(&p->sent.window, now) <= now;
 }
 
 /* Is there so much to send? */
 static bool backlog(const struct fb_session *s, const struct fb_list *streams, uint64_t *bytes) {
     FB_LIST_EACH (it, streams) {
         const struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
-        uint64_t n = fb_stream_backlog(st, s->out_limit - s->out_total);
+        uint64_t credit = s->out_limit - s->out_total, n = fb_stream_backlog(st, credit);
+        /* What the owner could not write yet is there too, where the peer's limits allow it. */
+        uint64_t more = st->wants_room && st->out_limit > st->written ? st->out_limit - st->written
+                                                                      : 0;
+        n += more < credit ? more : credit;
         if (n >= *bytes)
             return true;
         *bytes -= n;
@@ -123,8 +137,8 @@ struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now) {
                 open_at = at;
                 open = p;
             }
-        } else if (fb_path_room(p, 0) && fb_window_pace(&p->sent.window) < pace) {
-            pace = fb_window_pace(&p->sent.window);
+        } else if (fb_path_room(p, 0) && fb_window_pace(&p->sent.window, now) < pace) {
+            pace = fb_window_pace(&p->sent.window, now);
         }
     }
     if (open != NULL && (open == best || worth_it(s, open, rank, now)))

@@ -2,6 +2,7 @@
 #include "core/session_impl.h"
 
 #define PIECE_MIN 64                      /* bytes of a stream that are worth a frame */
+#define ECHO_BYTES 4096                   /* of each stream, that are sent twice */
 #define URGENT_RESERVE ((size_t)8 * 1024) /* of the window, for streams that have just begun */
 
 /* A packet being written: frames go to wr, what must be remembered of them to sent. */
@@ -201,6 +202,36 @@ static void put_stream_control(struct draft *d, struct fb_stream *st) {
     }
 }
 
+static void put_stream_frame(struct draft *d, struct fb_stream *st, const struct fb_piece *piece) {
+    fb_frame_write_stream(&d->wr, st->id, piece->offset, piece->fin, piece->len);
+    for (size_t done = 0; done < piece->len;) {
+        size_t n = piece->len - done;
+        const uint8_t *data = fb_blocks_at(&st->out, piece->offset + done, &n);
+        fb_wr_bytes(&d->wr, data, n);
+        done += n;
+    }
+    d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM,
+                                                 .id = st->id,
+                                                 .offset = piece->offset,
+                                                 .len = (uint32_t)piece->len,
+                                                 .fin = piece->fin};
+    d->asks = true;
+}
+
+/* The first bytes of a stream are often all of a request, or what the rest waits for. */
+static void keep_echo(struct draft *d, const struct fb_stream *st, const struct fb_piece *piece) {
+    struct fb_session *s = d->s;
+    struct fb_sent_frame f = d->sent[d->count - 1];
+    if (!piece->fresh || piece->offset >= ECHO_BYTES || s->echo_count == FB_ECHOES_MAX ||
+        fb_session_open_paths(s) < 2)
+        return;
+    if (f.offset + f.len > ECHO_BYTES) {
+        f.len = (uint32_t)(ECHO_BYTES - f.offset);
+        f.fin = false;
+    }
+    s->echoes[s->echo_count++] = (struct fb_echo){f, d->p->id};
+}
+
 /* One piece of the stream's data. False when nothing was written. */
 static bool put_stream_data(struct draft *d, struct fb_stream *st) {
     struct fb_session *s = d->s;
@@ -215,20 +246,9 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
         piece.len = room - overhead;
         piece.fin = false;
     }
-    fb_frame_write_stream(&d->wr, st->id, piece.offset, piece.fin, piece.len);
-    for (size_t done = 0; done < piece.len;) {
-        size_t n = piece.len - done;
-        const uint8_t *data = fb_blocks_at(&st->out, piece.offset + done, &n);
-        fb_wr_bytes(&d->wr, data, n);
-        done += n;
-    }
+    put_stream_frame(d, st, &piece);
     fb_stream_went(s, st, &piece);
-    d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM,
-                                                 .id = st->id,
-                                                 .offset = piece.offset,
-                                                 .len = (uint32_t)piece.len,
-                                                 .fin = piece.fin};
-    d->asks = true;
+    keep_echo(d, st, &piece);
     return true;
 }
 
@@ -292,10 +312,12 @@ static size_t finish(struct draft *d, uint8_t *buf, uint64_t now) {
 
 static struct draft start(struct fb_session *s, struct fb_path *p, uint8_t *buf) {
     size_t size = fb_window_packet(&p->sent.window);
+    size = size < p->max_packet ? size : p->max_packet;
+    size = size < p->want_packet ? size : p->want_packet;
     return (struct draft){
         .s = s,
         .p = p,
-        .target = (size < p->max_packet ? size : p->max_packet) - FB_PACKET_OVERHEAD,
+        .target = size - FB_PACKET_OVERHEAD,
         .wr = fb_wr_make(buf + FB_PACKET_HEADER, FB_MESSAGE_MAX - FB_PACKET_OVERHEAD)};
 }
 
@@ -334,6 +356,28 @@ static size_t send_reply(struct fb_session *s, struct fb_path *p, uint8_t *buf) 
     p->reply = NULL;
     s->stats.sent_bytes += FB_REPLY_LEN;
     return FB_REPLY_LEN;
+}
+
+/* Once more by another path what has just gone by one, if there is room at once. */
+static size_t send_echo(struct fb_session *s, uint32_t *path, uint8_t *buf, uint64_t now) {
+    const struct fb_echo *echo = &s->echoes[--s->echo_count];
+    const struct fb_sent_frame *f = &echo->frame;
+    struct fb_path *p = fb_sched_other(s, echo->path, URGENT_RESERVE);
+    struct fb_stream *st = fb_stream_find(s, f->id);
+    /* Acknowledged data is not there any more. */
+    if (p == NULL || st == NULL || st->reset_sent || st->send_reset ||
+        fb_stream_out_base(st) > f->offset)
+        return 0;
+    struct fb_piece piece = {.offset = f->offset, .len = f->len, .fin = f->fin};
+    struct draft d = start(s, p, buf);
+    if (piece.len > d.target - PIECE_MIN) {
+        piece.len = d.target - PIECE_MIN;
+        piece.fin = false;
+    }
+    put_acks(&d, now);
+    put_stream_frame(&d, st, &piece);
+    *path = p->id;
+    return finish(&d, buf, now);
 }
 
 /* The path's own needs, whatever its window. */
@@ -392,6 +436,11 @@ size_t fb_session_send(struct fb_session *s, uint32_t *path, uint8_t buf[static 
     if (s->closing) {
         s->closed = s->event_closed = true;
         return 0;
+    }
+    while (s->echo_count > 0) {
+        size_t n = send_echo(s, path, buf, now);
+        if (n > 0)
+            return n;
     }
     return s->ready ? send_rest(s, path, buf, now) : 0;
 }

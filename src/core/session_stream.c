@@ -21,6 +21,7 @@ struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id) {
         return NULL;
     fb_stream_init(st, s->mem, id);
     st->in_limit = st->window = s->config.first_stream_data;
+    st->window_time = s->now;
     st->out_limit = s->peer_stream_data;
     if (fb_map_put(s->streams, &id, st) != 0) {
         fb_free(s->mem, st);
@@ -195,22 +196,27 @@ static uint64_t longest_rtt(const struct fb_session *s) {
     return longest;
 }
 
+static void grow_window(struct fb_session *s, struct fb_stream *st) {
+    const struct fb_session_config *c = &s->config;
+    uint64_t more = st->window, most = left(c->max_data / 2, s->grown) / 2;
+    uint64_t own = left(c->max_stream_data, st->window);
+    more = own < more ? own : more;
+    more = most < more ? most : more;
+    st->window += more;
+    s->grown += more;
+}
+
 /*
- * Told after each quarter of the window. A stream that reads a quarter in less than half a round
- * trip is held up by its window: it doubles, within half of what the others have left of the room
- * for that.
+ * A stream that reads as much as its window within two round trips is held up by it: it doubles,
+ * within half of what the others have left of the room for that. Told after each quarter.
  */
 static void open_window(struct fb_session *s, struct fb_stream *st) {
-    const struct fb_session_config *c = &s->config;
-    if (s->now - st->window_time < longest_rtt(s) / 2) {
-        uint64_t more = st->window, most = left(c->max_data / 2, s->grown) / 2;
-        more = more < left(c->max_stream_data, st->window) ? more
-                                                           : left(c->max_stream_data, st->window);
-        more = more < most ? more : most;
-        st->window += more;
-        s->grown += more;
+    if (st->read - st->window_read >= st->window) {
+        if (s->now - st->window_time < 2 * longest_rtt(s))
+            grow_window(s, st);
+        st->window_read = st->read;
+        st->window_time = s->now;
     }
-    st->window_time = s->now;
     st->send_limit = true;
     fb_stream_queue(s, st);
 }

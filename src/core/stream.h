@@ -41,9 +41,10 @@ struct fb_stream {
     struct fb_blocks in;
     struct fb_ranges got;
     uint64_t read, highest;
-    uint64_t in_limit;            /* MAX_STREAM_DATA told to the peer */
-    uint64_t window, window_time; /* how far beyond read; when that was last told, us */
-    uint64_t final;               /* size, when final_known */
+    uint64_t in_limit;                 /* MAX_STREAM_DATA told to the peer */
+    uint64_t window;                   /* how far in_limit may be beyond read */
+    uint64_t window_read, window_time; /* where and when (us) it began to be used once more */
+    uint64_t final;                    /* size, when final_known */
     bool final_known;
     bool send_limit; /* MAX_STREAM_DATA to be sent */
     bool peer_reset; /* RESET_STREAM or STOP_SENDING came */

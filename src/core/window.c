@@ -8,10 +8,13 @@
 #define SECOND UINT64_C(1000000)
 
 #define SLACK (15 * MS)           /* of queue that no one minds */
-#define BURST (4 * MS)            /* of pacing that may be made up for: timers count milliseconds */
+#define SLACK_MAX (256 * 1024)    /* bytes */
+#define BURST (3 * MS)            /* sent at once, then paid for: fewer wake-ups */
+#define LATE (3 * MS)             /* by which a timer may be late without a loss */
 #define MIN_RTT_FOR (10 * SECOND) /* so long a smallest round trip is believed */
 #define PACKET_TIME (5 * MS)      /* that one takes; larger ones cost a third of the CPU */
 #define PROBE_RTT_FOR (100 * MS)
+#define LONG_RTTS 8
 #define CRUISE_ROUNDS 5
 #define GUESSED_RTT (100 * MS)
 
@@ -43,8 +46,13 @@ size_t fb_window_packet(const struct fb_window *w) {
                                          : (size_t)size;
 }
 
+static uint64_t slack_of(const struct fb_window *w) {
+    uint64_t bytes = during(w->rate, SLACK);
+    return bytes < SLACK_MAX ? bytes : SLACK_MAX;
+}
+
 size_t fb_window_bytes(const struct fb_window *w) {
-    uint64_t bdp = during(w->rate, w->min_rtt), slack = during(w->rate, SLACK), bytes = 0;
+    uint64_t bdp = during(w->rate, w->min_rtt), slack = slack_of(w), bytes = 0;
     switch (w->phase) {
     case FB_WINDOW_STARTUP: bytes = larger(2 * bdp + slack, FB_WINDOW_FIRST); break;
     case FB_WINDOW_UP: bytes = bdp + bdp / 2 + slack; break;
@@ -56,8 +64,8 @@ size_t fb_window_bytes(const struct fb_window *w) {
     return bytes < FB_WINDOW_MAX ? (size_t)bytes : FB_WINDOW_MAX;
 }
 
-uint64_t fb_window_pace(const struct fb_window *w) {
-    return w->pace_at;
+uint64_t fb_window_pace(const struct fb_window *w, uint64_t now) {
+    return w->paced && w->pace_at > now ? w->pace_at : now;
 }
 
 static uint64_t pacing_rate(const struct fb_window *w) {
@@ -83,7 +91,8 @@ void fb_window_sent(struct fb_window *w, struct fb_window_stamp *stamp, size_t s
                                       .delivered_time = w->delivered_time,
                                       .first_sent = w->first_sent,
                                       .limited = w->limited_until > 0};
-    w->pace_at = larger(w->pace_at, now > BURST ? now - BURST : 0) + size * SECOND / pacing_rate(w);
+    w->pace_at = larger(w->pace_at, now > LATE ? now - LATE : 0) + size * SECOND / pacing_rate(w);
+    w->paced = w->pace_at > now + BURST;
 }
 
 void fb_window_limited(struct fb_window *w, size_t in_flight) {
@@ -124,11 +133,17 @@ static void take_rate(struct fb_window *w) {
     w->rate = larger(w->rate, rate);
 }
 
+static bool is_long(const struct fb_window *w, uint64_t rtt) {
+    return rtt > w->min_rtt + w->min_rtt / 8 + SLACK;
+}
+
 static void take_rtt(struct fb_window *w, uint64_t rtt, uint64_t now) {
     if (rtt == 0)
         return;
     if (w->round_rtt == 0 || rtt < w->round_rtt)
         w->round_rtt = rtt;
+    if (w->probe_rtt == 0 || rtt < w->probe_rtt)
+        w->probe_rtt = rtt;
     if (w->min_rtt == 0 || rtt < w->min_rtt || w->min_rtt_stale) {
         w->min_rtt = rtt;
         w->min_rtt_stale = false;
@@ -136,12 +151,14 @@ static void take_rtt(struct fb_window *w, uint64_t rtt, uint64_t now) {
     } else if (rtt <= w->min_rtt + w->min_rtt / 16 + MS) {
         w->min_rtt_time = now; /* seen again */
     }
+    w->long_rtts = is_long(w, rtt) ? w->long_rtts + 1 : 0;
 }
 
 static void enter(struct fb_window *w, enum fb_window_phase phase, uint64_t now) {
     w->phase = phase;
     w->phase_time = now;
     w->rounds = 0;
+    w->probe_rtt = 0;
     if (phase == FB_WINDOW_STARTUP || phase == FB_WINDOW_UP)
         w->mark = w->rate;
 }
@@ -149,7 +166,7 @@ static void enter(struct fb_window *w, enum fb_window_phase phase, uint64_t now)
 /* ---- rounds: from one packet's sending to its acknowledgement ---- */
 
 static bool queue_stands(const struct fb_window *w) {
-    return w->round_rtt > w->min_rtt + w->min_rtt / 8 + SLACK;
+    return is_long(w, w->round_rtt);
 }
 
 static void forget_old_rates(struct fb_window *w) {
@@ -161,17 +178,31 @@ static void forget_old_rates(struct fb_window *w) {
     w->mark = w->rate;
 }
 
-static void end_startup_round(struct fb_window *w, size_t in_flight, uint64_t now) {
+static void end_startup_round(struct fb_window *w, uint64_t now) {
     if (w->rate >= w->mark + w->mark / 4) {
         w->mark = w->rate;
         w->rounds = 0;
     } else if (w->round_full) {
         w->rounds++;
     }
-    /* With little in flight a long round trip is not this path's queue. */
-    bool loaded = w->round_full || in_flight > 2 * FB_WINDOW_FIRST;
-    if ((loaded && queue_stands(w)) || w->rounds >= 3)
+    if (w->rounds >= 3)
         enter(w, FB_WINDOW_DRAIN, now);
+}
+
+static void drain_again(struct fb_window *w, uint64_t now) {
+    bool shorter = w->round_rtt < w->drain_rtt - w->drain_rtt / 16;
+    w->drained = shorter ? 0 : w->drained + 1;
+    w->drain_rtt = w->round_rtt;
+    if (w->drained >= 4) {
+        /* Whatever makes the round trip long, it is not what this end has sent. */
+        w->min_rtt = w->round_rtt;
+        w->min_rtt_time = now;
+        w->drained = 0;
+        w->drain_rtt = 0;
+        return;
+    }
+    forget_old_rates(w);
+    enter(w, FB_WINDOW_DRAIN, now);
 }
 
 static void end_cruise_round(struct fb_window *w, uint64_t now) {
@@ -180,22 +211,17 @@ static void end_cruise_round(struct fb_window *w, uint64_t now) {
         enter(w, FB_WINDOW_STARTUP, now);
     } else if (!queue_stands(w)) {
         w->drained = 0;
+        w->drain_rtt = 0;
         if (w->rounds >= CRUISE_ROUNDS && w->round_full)
             enter(w, FB_WINDOW_UP, now);
-    } else if (++w->drained >= 4) {
-        /* Whatever makes the round trip long, it is not what this end has sent. */
-        w->min_rtt = w->round_rtt;
-        w->min_rtt_time = now;
-        w->drained = 0;
     } else {
-        forget_old_rates(w);
-        enter(w, FB_WINDOW_DRAIN, now);
+        drain_again(w, now);
     }
 }
 
-static void end_round(struct fb_window *w, size_t in_flight, uint64_t now) {
+static void end_round(struct fb_window *w, uint64_t now) {
     switch (w->phase) {
-    case FB_WINDOW_STARTUP: end_startup_round(w, in_flight, now); break;
+    case FB_WINDOW_STARTUP: end_startup_round(w, now); break;
     case FB_WINDOW_CRUISE: end_cruise_round(w, now); break;
     case FB_WINDOW_UP: enter(w, FB_WINDOW_DRAIN, now); break;
     case FB_WINDOW_DRAIN:
@@ -212,6 +238,34 @@ static void end_round(struct fb_window *w, size_t in_flight, uint64_t now) {
     w->round_full = false;
     w->round_rtt = 0;
     w->round_end = w->delivered;
+    w->round_time = now;
+}
+
+/* A packet that was sent in this round has been acknowledged; in a long queue the round ends before
+ * that, so that it is not the queue that says how soon something is done about it. */
+static bool round_is_over(const struct fb_window *w, uint64_t now) {
+    return w->sample.delivered >= w->round_end ||
+           (w->round_rtt > 0 && now - w->round_time >= 2 * (w->min_rtt + SLACK));
+}
+
+/* What ends with what is in flight, and with time. */
+static void end_phase(struct fb_window *w, size_t in_flight, uint64_t now) {
+    uint64_t bdp = during(w->rate, w->min_rtt), half_slack = slack_of(w) / 2;
+    /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue. */
+    if (w->phase == FB_WINDOW_STARTUP && w->long_rtts >= LONG_RTTS &&
+        (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
+        enter(w, FB_WINDOW_DRAIN, now);
+    if (w->phase == FB_WINDOW_UP && in_flight >= bdp + bdp / 5 + half_slack)
+        enter(w, FB_WINDOW_DRAIN, now); /* it stays behind what is sent */
+    if (w->phase == FB_WINDOW_DRAIN && in_flight <= bdp + half_slack)
+        enter(w, FB_WINDOW_CRUISE, now);
+    if (w->phase == FB_WINDOW_PROBE_RTT && now - w->phase_time >= PROBE_RTT_FOR + w->min_rtt) {
+        w->min_rtt = w->probe_rtt > 0 ? w->probe_rtt : w->min_rtt;
+        w->min_rtt_time = now;
+        enter(w, FB_WINDOW_CRUISE, now);
+    }
+    if (w->phase == FB_WINDOW_CRUISE && now - w->min_rtt_time >= MIN_RTT_FOR)
+        enter(w, FB_WINDOW_PROBE_RTT, now);
 }
 
 void fb_window_update(struct fb_window *w, uint64_t rtt, size_t in_flight, uint64_t now) {
@@ -222,15 +276,7 @@ void fb_window_update(struct fb_window *w, uint64_t rtt, size_t in_flight, uint6
     take_rate(w);
     if (w->limited_until > 0 && w->delivered >= w->limited_until)
         w->limited_until = 0;
-    if (w->sample.delivered >= w->round_end)
-        end_round(w, in_flight, now);
-    uint64_t bdp = during(w->rate, w->min_rtt);
-    if (w->phase == FB_WINDOW_DRAIN && in_flight <= bdp + during(w->rate, SLACK / 2))
-        enter(w, FB_WINDOW_CRUISE, now);
-    if (w->phase == FB_WINDOW_PROBE_RTT && now - w->phase_time >= PROBE_RTT_FOR + w->min_rtt)
-        enter(w, FB_WINDOW_CRUISE, now);
-    if (w->phase == FB_WINDOW_CRUISE && now - w->min_rtt_time >= MIN_RTT_FOR) {
-        w->min_rtt_time = now;
-        enter(w, FB_WINDOW_PROBE_RTT, now);
-    }
+    if (round_is_over(w, now))
+        end_round(w, now);
+    end_phase(w, in_flight, now);
 }

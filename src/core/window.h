@@ -1,9 +1,9 @@
 /*
  * How much one path may have in flight and how fast it is sent, in one direction, at the sender:
  * from the delivery rate that acknowledgements show and the smallest round-trip time, after the
- * model of BBR (draft-ietf-ccwg-bbr; draft-cheng-iccrg-delivery-rate-estimation). Below are SCTP and
- * TCP with a congestion control of their own, so loss says nothing here: what is kept small is the
- * queue in front of them. Where this differs from BBR:
+ * model of BBR (draft-ietf-ccwg-bbr; draft-cheng-iccrg-delivery-rate-estimation). Below are SCTP
+ * and TCP with a congestion control of their own, so loss says nothing here: what is kept small is
+ * the queue in front of them. Where this differs from BBR:
  *   - a round whose smallest round trip tells of a standing queue ends growth, makes old samples
  *     forgotten (what comes through a full pipe is its rate) and is followed by draining;
  *   - a probe that finds a seventh more goes on as startup does, because hops add lanes and double
@@ -49,10 +49,12 @@ struct fb_window {
 
     uint64_t rates[FB_WINDOW_ROUNDS]; /* the best of each round; rates[round] is the current */
     unsigned round;
-    bool round_full;    /* the round has a sample that was not limited */
-    uint64_t round_end; /* delivered count */
-    uint64_t round_rtt; /* smallest of the round; 0: none */
-    uint64_t rate;      /* bytes a second, the best of rates; 0: unknown */
+    bool round_full;     /* the round has a sample that was not limited */
+    uint64_t round_end;  /* delivered count */
+    uint64_t round_time; /* us; of its start */
+    uint64_t round_rtt;  /* smallest of the round; 0: none */
+    unsigned long_rtts;  /* samples in a row that tell of a queue */
+    uint64_t rate;       /* bytes a second, the best of rates; 0: unknown */
 
     uint64_t min_rtt, min_rtt_time; /* us; 0: unknown */
     bool min_rtt_stale;             /* the next sample takes its place */
@@ -60,8 +62,11 @@ struct fb_window {
     uint64_t mark;       /* the rate that growth is measured against */
     unsigned rounds;     /* in this phase, or of growth that failed */
     unsigned drained;    /* times in a row that draining did not shorten the round trip */
+    uint64_t drain_rtt;  /* us; at the last of them */
+    uint64_t probe_rtt;  /* us; the smallest while probing for it; 0: none */
     uint64_t phase_time; /* us */
     uint64_t pace_at;    /* us; what was sent is paid for by then */
+    bool paced;          /* nothing more before that */
 };
 
 void fb_window_init(struct fb_window *w);
@@ -80,8 +85,8 @@ void fb_window_limited(struct fb_window *w, size_t in_flight);
 size_t fb_window_bytes(const struct fb_window *w);
 /* Bytes a second that the path is thought to carry; never 0. */
 uint64_t fb_window_rate(const struct fb_window *w);
-/* When the next packet may go out; in the past: now. */
-uint64_t fb_window_pace(const struct fb_window *w);
+/* When the next packet may go out, now or later. */
+uint64_t fb_window_pace(const struct fb_window *w, uint64_t now);
 /* The size of packets that suits the rate: FB_WINDOW_PACKET_SMALL to FB_MESSAGE_MAX bytes. */
 size_t fb_window_packet(const struct fb_window *w);
 

@@ -262,10 +262,17 @@ void pair_pump(struct pair *pair) {
         struct fb_session *s = pair->end[i];
         if (s == NULL)
             continue;
-        while (fb_session_next(s, &event))
-            on_event(pair, i, &event);
-        while ((n = fb_session_send(s, &path, buf, pair->now)) > 0)
-            transmit(pair, i, path, buf, n);
+        for (bool more = true; more;) {
+            more = false;
+            while (fb_session_next(s, &event)) {
+                on_event(pair, i, &event);
+                more = true;
+            }
+            while ((n = fb_session_send(s, &path, buf, pair->now)) > 0) {
+                transmit(pair, i, path, buf, n);
+                more = true;
+            }
+        }
     }
 }
 
