@@ -7,7 +7,7 @@
 #define SETTLE_MAX_MS 600
 #define SETTLE_RTTS 3
 #define JUDGE_MS 500
-/* The session's windows are small in front of a slow path, and find out by and by that it is not. */
+/* The session's windows are small in front of a slow path, and learn by and by that it is not. */
 #define PATIENCE_MS 4000
 #define FIRST_STEP 4  /* a step takes as long whatever it adds, and two lanes are never many */
 #define FREE_GROWTH 8 /* up to so many lanes without looking at what they bring */
@@ -138,7 +138,9 @@ static int grow(struct fb_lane_plan *plan, const struct fb_lane_state *state, ui
                 uint64_t now) {
     size_t more = state->open < FIRST_STEP ? FIRST_STEP - state->open : state->open;
     more = more < state->room ? more : state->room;
-    more = now >= plan->hold_until ? may_offer(plan, more, now) : 0;
+    if (now < plan->hold_until || now_rate >= FB_LANE_FAST * state->open)
+        return 0;
+    more = may_offer(plan, more, now);
     if (more == 0)
         return 0;
     if (!plan->on_trial) {

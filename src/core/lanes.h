@@ -55,6 +55,8 @@ int fb_lanes_stalled(const struct fb_lanes *lanes, uint64_t now);
 /* A step that did not pay is tried again after this, then after twice that, and so on. */
 #define FB_LANES_HOLD_MS 4000
 #define FB_LANES_HOLD_MAX_MS 64000
+/* Bytes a second of each: where lanes are so fast, ends are the limit (128 KiB at 26 ms). */
+#define FB_LANE_FAST 5000000
 /* Lanes that have not been needed for so long are closed. */
 #define FB_LANES_IDLE_MS 10000
 /* A client offers so many at once, then one in so long; a volunteer allows twice that. */
@@ -96,7 +98,9 @@ void fb_lane_plan_failed(struct fb_lane_plan *plan, uint64_t now);
  *
  * Where the path is full: four, then eight whatever they bring, because the rate of a few over part
  * of a second is mostly chance, and a step takes a second; sixteen when those have raised the rate.
- * What has not is taken back. Closes what the rate does not need for FB_LANES_IDLE_MS.
+ * What has not is taken back. None where each carries FB_LANE_FAST. Closes what the rate does not
+ * need for FB_LANES_IDLE_MS.
  */
 int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now);
+
 #endif

@@ -7,11 +7,11 @@
  *
  * Off until fb_slot_switch(on), which glue calls for the visitor's own click or standing choice
  * and for nothing else. While on, one WebSocket to the broker is kept. Each match has a number m,
- * unique within the slot's life, and two hops: one to FB_LANES_MAX peer connections (answering side,
- * data channel with id 0 agreed upon) and one WebSocket to an egress. A peer connection has a number
- * too, unique like m among all of both, and while it lives an index below FB_LANES_MAX, its lane; the
- * first one of a match is number m and lane 0. Nothing of a peer connection is used for another: glue
- * makes a new one with a new certificate each time.
+ * unique within the slot's life, and two hops: one to FB_LANES_MAX peer connections (answering
+ * side, data channel with id 0 agreed upon) and one WebSocket to an egress. A peer connection has a
+ * number too, unique among all of both kinds, and while it lives an index below FB_LANES_MAX, its
+ * lane; the first one of a match is number m and lane 0. Nothing of a peer connection is used for
+ * another: glue makes a new one with a new certificate each time.
  *
  * The life of a match:
  *   OFFER from the broker      -> FB_SLOT_PEER_CREATE
@@ -143,10 +143,11 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
 
 /*
  * One message that arrived on a hop of match m, before glue sends it on: decides, and counts its
- * bytes. queued: what the other hop's send buffers hold already: of the WebSocket one number, of the
- * client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do not matter). Too
- * much queued or held closes the match: DROP, and actions to poll. So does an empty message or one
- * longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send it on.
+ * bytes. queued: what the other hop's send buffers hold already: of the WebSocket one number, of
+ * the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do not
+ * matter). Too much queued or held closes the match: DROP, and actions to poll. So does an empty
+ * message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send
+ * it on.
  */
 enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
                             size_t len, const uint32_t *queued, uint32_t *lane, uint64_t now_ms);

@@ -24,9 +24,9 @@
 #define RTO_MAX 10000
 /* Rounds of the clock that fb_sctp_stop grants to what usrsctp frees by timer. */
 #define STOP_ROUNDS 200
-/* Messages that usrsctp may hold beyond what its window lets out: so that there is one to begin with
- * when an acknowledgement comes, and that what waits is seen to wait (fb_peer_buffered), or else all
- * lanes look alike however slow. */
+/* Messages that usrsctp may hold beyond what its window lets out: one to begin with when an
+ * acknowledgement comes. What else waits is seen to wait (fb_peer_buffered), or all lanes would
+ * look alike however slow. */
 #define UNSENT_MAX 2
 
 struct fb_sctp {

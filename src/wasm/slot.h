@@ -11,8 +11,8 @@
  *   fb_boot(kind, nat, capacity, local, egress_count): at fb_in() 32 random bytes, then 32 bytes
  *     for each egress's id. 1: done, once only; 0: bad arguments.
  *   fb_poll(): 0, or an action's type; then at fb_out(), as u32: [0] type, [1] m, [2] peer, or for
- *     EGRESS_OPEN the egress's index, [3] lane, [4] length of the bytes that start at offset 20. For
- *     PEER_CREATE they are the offer's SDP.
+ *     EGRESS_OPEN the egress's index, [3] lane, [4] length of the bytes that start at offset 20.
+ *     For PEER_CREATE they are the offer's SDP.
  *   fb_peer_described(peer, len, now): at fb_in() the answer's SDP, all candidates in it. 1: taken;
  *     0: it does not parse; the peer is then over.
  *   fb_relay(m, from_client, first_byte, len, now), fb_drained(m, to_client, now): what the other

@@ -14,26 +14,28 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 
 const MESSAGE = 16000;
 const WARM_MS = 700; // as LOAD_WARM_NS of load.h
-const DEADLINE_MS = 30000;
+const DEADLINE_MS = 30000; // beyond what it is to take
 
 /** @typedef {'down' | 'up'} Direction */
 /** @typedef {{ mbits: number, bytes: number, seconds: number, cpu: number }} Load */
 
 /** One of the native ends: lines out, a description in, and a report as its last line. */
 class Native {
-  /** @param {string} name @param {(string | number)[]} args */
-  constructor(name, ...args) {
+  /**
+   * @param {string[]} prefix what stands before its command line
+   * @param {string} name @param {(string | number)[]} args
+   */
+  constructor(prefix, name, ...args) {
     this.name = name;
+    const [file, ...rest] = [...prefix, `${built}${name}`, ...args.map(String)];
     this.output = '';
     /** @type {(() => void) | undefined} */ this.heard = undefined;
-    this.child = spawn(`${built}${name}`, args.map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.child.stdout.on('data', (data) => {
       this.output += data;
       this.heard?.();
     });
     this.ended = new Promise((done) => this.child.on('close', done));
-    this.timer = setTimeout(() => this.child.kill('SIGKILL'), DEADLINE_MS);
-    this.ended.then(() => clearTimeout(this.timer));
   }
 
   /** @param {RegExp} pattern @returns {Promise<RegExpMatchArray>} */
@@ -48,14 +50,19 @@ class Native {
     });
   }
 
-  /** @returns {Promise<Load>} */
-  async report() {
+  /** @param {number} seconds that it may take @returns {Promise<Load>} */
+  async report(seconds) {
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), seconds * 1000 + DEADLINE_MS);
     await this.ended;
+    clearTimeout(timer);
     const line = this.output.trimEnd().split('\n').pop() ?? '';
     if (!line.startsWith('{')) throw new Error(`${this.name} measured nothing: ${this.output}`);
     return JSON.parse(line);
   }
 }
+
+/** Where these pages are without a server, for browsers in the laboratory. */
+export const pagesHere = new URL('.', import.meta.url).href.replace(/\/$/, '');
 
 /** Pages of this directory, on loopback. */
 export class Pages {
@@ -83,10 +90,10 @@ export class Pages {
   }
 }
 
-/** @param {Native} peer the offer that it makes */
-async function offer(peer) {
-  const [, sdp] = await peer.says(/^(v=0[^]*?)^\.$/m);
-  return sdp;
+/** @param {Native} peer the offers that it makes, one for each lane @param {number} [count] */
+async function offers(peer, count = 1) {
+  const [all] = await peer.says(new RegExp(`^(?:v=0[^]*?^\\.\n){${count}}`, 'm'));
+  return all.split('.\n').slice(0, count);
 }
 
 /**
@@ -116,38 +123,45 @@ async function onPage(browser, url, act) {
 export function relayRun(browser, pages, direction, seconds, window) {
   return onPage(browser, `${pages.url}/relay.html`, async (page) => {
     const down = direction === 'down';
-    const egress = new Native('ws_peer', down ? 'source' : 'sink', seconds, MESSAGE, window);
+    const egress = new Native([], 'ws_peer', down ? 'source' : 'sink', seconds, MESSAGE, window);
     const way = down ? 'sink' : 'source';
-    const client = new Native('rtc_peer', 'offer', way, seconds, MESSAGE, window);
+    const client = new Native([], 'rtc_peer', 'offer', way, seconds, MESSAGE, window);
     const [, port] = await egress.says(/^listening (\d+)$/m);
-    const answer = await page.evaluate(`relay(${JSON.stringify(await offer(client))},
+    const answer = await page.evaluate(`relay(${JSON.stringify((await offers(client))[0])},
       'ws://127.0.0.1:${port}/relay')`);
     client.child.stdin.end(`${answer}.\n`);
-    const [atClient, atEgress] = [await client.report(), await egress.report()];
+    const [atClient, atEgress] = [await client.report(seconds), await egress.report(seconds)];
     return { mbits: (down ? atClient : atEgress).mbits, atClient, atEgress };
   });
 }
 
 /**
- * A data channel between the native peer and a page that only counts, or only sends.
+ * Data channels between the native peer and a page that only counts, or only sends; what they carry
+ * together.
  * @param {import('./cdp.mjs').Chromium} browser
- * @param {Pages} pages
+ * @param {string} site where bare.html is
  * @param {Direction} direction
  * @param {number} seconds
+ * @param {{ warm?: number, lanes?: number, prefix?: string[] }} [options] warm: ms from the first
+ *   message to what is counted; prefix: what stands before the native peer's command line
  */
-export function bareRun(browser, pages, direction, seconds) {
-  return onPage(browser, `${pages.url}/bare.html`, async (page) => {
+export function bareRun(browser, site, direction, seconds,
+  { warm = WARM_MS, lanes = 1, prefix = [] } = {}) {
+  return onPage(browser, `${site}/bare.html`, async (page) => {
     const down = direction === 'down';
-    const peer = new Native('rtc_peer', 'offer', down ? 'source' : 'sink', seconds, MESSAGE);
-    const answer = await page.evaluate(`bare(${JSON.stringify(await offer(peer))})`);
-    peer.child.stdin.end(`${answer}.\n`);
+    const peer = new Native(prefix, 'rtc_peer', 'offer', down ? 'source' : 'sink', seconds, MESSAGE,
+      0, warm, lanes);
+    for (const sdp of await offers(peer, lanes))
+      peer.child.stdin.write(`${await page.evaluate(`bare(${JSON.stringify(sdp)})`)}.\n`);
+    peer.child.stdin.end();
+    const whole = warm / 1000 + seconds;
     if (!down) {
-      page.evaluate('send()').catch(() => {}); // ends with the channel
-      return peer.report();
+      page.evaluate('send()').catch(() => {}); // ends with the channels
+      return peer.report(whole);
     }
-    const counted = await page.evaluate(`count(${WARM_MS}, ${seconds * 1000})`);
-    await page.evaluate('channel.close()');
-    const { cpu } = await peer.report();
+    const counted = await page.evaluate(`count(${warm}, ${seconds * 1000})`, whole * 1000 + 30000);
+    await page.evaluate('end()');
+    const { cpu } = await peer.report(0);
     return { ...counted, mbits: counted.bytes * 8e-6 / counted.seconds, cpu };
   });
 }

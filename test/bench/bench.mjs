@@ -2,44 +2,57 @@
 /**
  * make bench: the figures that this program answers for, as a table and in build/bench.json.
  *
- *     node test/bench/bench.mjs [--only NAME[,NAME...]] [--rounds N] [--seconds S]
+ *     node test/bench/bench.mjs [--rounds N] [--seconds S] [--window S] [NAME...]
  *
- * Names are those of the table; figures that come from the same runs are measured together. Needs
- * `tools/build bench`.
+ * Names are those of the table; figures that come from the same runs are measured together. Rounds
+ * last so many seconds, in the laboratory (test/net/lab.mjs) windows. Needs `tools/build bench`.
  */
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import * as aggregate from './aggregate.mjs';
 import * as broker from './broker.mjs';
+import { built } from './built.mjs';
+import * as churn from './churn.mjs';
+import * as clean from './clean.mjs';
+import * as coldrtts from './coldrtts.mjs';
 import * as coldstart from './coldstart.mjs';
 import * as memory from './memory.mjs';
 import * as paced from './paced.mjs';
 import * as paths from './paths.mjs';
+import * as fairness from './fairness.mjs';
+import * as lossy from './lossy.mjs';
+import { noLab } from '../net/lab.mjs';
 import { HEADER, Results, TARGETS, row } from './results.mjs';
 import { Stage } from './stage.mjs';
+import * as queue from './queue.mjs';
 import * as widget from './widget.mjs';
 
 const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
+const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness, queue];
 
 function options() {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
-      only: { type: 'string', default: Object.keys(TARGETS).join(',') },
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
+      window: { type: 'string', default: '30' },
     },
   });
-  const chosen = new Set(values.only?.split(','));
+  const chosen = new Set(positionals.length ? positionals : Object.keys(TARGETS));
   const unknown = [...chosen].filter((name) => !(name in TARGETS));
   if (unknown.length) throw new Error(`no such figure: ${unknown.join(', ')}`);
   const rounds = Number(values.rounds);
   const seconds = Number(values.seconds);
-  if (!(rounds >= 1 && seconds > 0)) throw new Error('--rounds and --seconds are positive numbers');
-  return { chosen, rounds, seconds };
+  const window = Number(values.window);
+  if (!(rounds >= 1 && seconds > 0 && window > 0))
+    throw new Error('--rounds, --seconds and --window are positive numbers');
+  return { chosen, rounds, seconds, window };
 }
 
 async function main() {
@@ -59,6 +72,9 @@ async function main() {
     }
     const few = { ...chosen, rounds: Math.min(chosen.rounds, 3) }; // these hardly vary
     for (const figures of alone.filter(wanted)) await figures.measure(undefined, results, few);
+    const none = inLab.some(wanted) ? noLab(`${built}../net/lab`) : '';
+    if (none) console.log(none);
+    else for (const figures of inLab.filter(wanted)) await figures.measure(undefined, results, few);
   } finally {
     results.write(REPORT);
   }

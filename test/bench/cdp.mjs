@@ -17,11 +17,14 @@ const CALL_MS = 30000;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Chromium {
-  /** @param {string[]} [prefix] what stands before its command line */
-  static async launch(prefix = []) {
+  /**
+   * @param {string[]} [prefix] what stands before its command line
+   * @param {string[]} [flags] more of them
+   */
+  static async launch(prefix = [], flags = []) {
     const path = browserPath('chromium');
     if (!path) throw new Error('no chromium here');
-    const chromium = new Chromium([...prefix, path]);
+    const chromium = new Chromium([...prefix, path, ...flags]);
     await chromium.call('Target.getTargets'); // it is there
     return chromium;
   }
@@ -29,6 +32,8 @@ export class Chromium {
   #last = 0;
   #rest = '';
   /** @type {Map<number, (reply: any) => void>} */ #waiting = new Map();
+  /** What to do at events, by method. @type {Map<string, (params: any) => void>} */
+  events = new Map();
 
   /** @param {string[]} command */
   constructor([file, ...args]) {
@@ -49,6 +54,7 @@ export class Chromium {
     this.#rest = messages.pop() ?? '';
     for (const message of messages) {
       const reply = JSON.parse(message);
+      if (reply.method) this.events.get(reply.method)?.(reply.params);
       this.#waiting.get(reply.id)?.(reply);
       this.#waiting.delete(reply.id);
     }
@@ -58,12 +64,13 @@ export class Chromium {
    * @param {string} method
    * @param {Record<string, any>} [params]
    * @param {string} [sessionId]
+   * @param {number} [ms] that it may take
    * @returns {Promise<any>}
    */
-  call(method, params = {}, sessionId = undefined) {
+  call(method, params = {}, sessionId = undefined, ms = CALL_MS) {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), CALL_MS);
+      const timer = setTimeout(() => reject(new Error(`${method}: no reply`)), ms);
       this.#waiting.set(id, ({ error, result }) => {
         clearTimeout(timer);
         if (error) reject(new Error(`${method}: ${error.message}`));
@@ -118,11 +125,12 @@ export class Page {
   /**
    * The value of an expression, or of the promise that it is.
    * @param {string} expression
+   * @param {number} [ms] that it may take
    * @returns {Promise<any>}
    */
-  async evaluate(expression) {
+  async evaluate(expression, ms) {
     const { result, exceptionDetails } = await this.chromium.call('Runtime.evaluate',
-      { expression, awaitPromise: true, returnByValue: true }, this.session);
+      { expression, awaitPromise: true, returnByValue: true }, this.session, ms);
     if (exceptionDetails)
       throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;

@@ -18,7 +18,7 @@ export const names = ['cold_start'];
 const DEADLINE_MS = 20000;
 
 /** What the client says of itself on the way. */
-const STEPS = {
+export const STEPS = {
   'document verified': /asking the broker/,
   'volunteer found': /volunteer found/,
   'ICE connected': /ICE connected/,

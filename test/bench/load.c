@@ -17,14 +17,15 @@ static double cpu_seconds(void) {
 }
 
 bool load_parse(struct load *load, int argc, char **argv) {
-    if (argc < 3 || argc > 4)
+    if (argc < 3 || argc > 5)
         return false;
     load->source = strcmp(argv[0], "source") == 0;
     if (!load->source && strcmp(argv[0], "sink") != 0)
         return false;
     load->seconds = strtod(argv[1], NULL);
     load->size = strtoul(argv[2], NULL, 10);
-    load->window = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
+    load->window = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
+    load->warm_ns = argc >= 5 ? strtoull(argv[4], NULL, 10) * 1000000 : LOAD_WARM_NS;
     return load->seconds > 0 && load->size > LOAD_ACK_LEN && load->size <= FB_MESSAGE_MAX;
 }
 
@@ -46,7 +47,7 @@ static void count(struct load *load, size_t len) {
     uint64_t now = uv_hrtime();
     if (load->first_ns == 0)
         load->first_ns = now;
-    if (now - load->first_ns < LOAD_WARM_NS)
+    if (now - load->first_ns < load->warm_ns)
         return;
     if (load->last_ns == 0)
         load->cpu_s = cpu_seconds();
@@ -80,11 +81,11 @@ bool load_received(struct load *load, const uint8_t *data, size_t len, uint8_t *
 }
 
 uint64_t load_ms(const struct load *load) {
-    return (uint64_t)(load->seconds * 1000) + LOAD_WARM_NS / 1000000;
+    return (uint64_t)(load->seconds * 1000) + load->warm_ns / 1000000;
 }
 
 void load_report(const struct load *load) {
-    uint64_t begin = load->first_ns + LOAD_WARM_NS;
+    uint64_t begin = load->first_ns + load->warm_ns;
     double seconds = load->last_ns > begin ? (double)(load->last_ns - begin) / 1e9 : 0;
     double cpu = load->source || seconds == 0 ? cpu_seconds() : cpu_seconds() - load->cpu_s;
     uint64_t bytes = load->source ? load->sent * load->size : load->bytes;

@@ -7,7 +7,7 @@
  * eighth message, and the source has no more than `window` bytes unacknowledged, as a session does.
  * Without a window the connection's own buffer is the limit.
  *
- * A sink counts from LOAD_WARM_NS after its first message on, so that start-up is not measured.
+ * A sink counts from warm_ns after its first message on, so that start-up is not measured.
  */
 #ifndef FB_BENCH_LOAD_H
 #define FB_BENCH_LOAD_H
@@ -23,13 +23,14 @@
 struct load {
     bool source;
     double seconds;
-    size_t size, window;            /* window 0: none */
+    size_t size, window; /* window 0: none */
+    uint64_t warm_ns;
     uint64_t sent, acked, received; /* messages */
     uint64_t first_ns, last_ns, bytes;
     double cpu_s; /* of this process when counting began */
 };
 
-/* Fills it from SOURCE|SINK SECONDS BYTES [WINDOW]; false: not that. */
+/* Fills it from SOURCE|SINK SECONDS BYTES [WINDOW [WARM_MS]]; false: not that. */
 bool load_parse(struct load *load, int argc, char **argv);
 
 /* Source: true while one more message may go; the caller sends and calls load_sent(). */

@@ -59,7 +59,7 @@ export async function measure(stage, results, { rounds, seconds }) {
     for (const direction of /** @type {Direction[]} */ (['down', 'up'])) {
       const relay = await relayRun(browser, pages, direction, seconds, WINDOW);
       const ours = await through(stage, direction, seconds);
-      const bare = await bareRun(browser, pages, direction, seconds);
+      const bare = await bareRun(browser, pages.url, direction, seconds);
       runs[direction].push(ours);
       pairs[`path_${direction}`].push({ value: ours.mbits, baseline: relay.mbits });
       pairs[`path_${direction}_bare`].push({ value: ours.mbits, baseline: bare.mbits });

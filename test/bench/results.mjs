@@ -28,6 +28,22 @@ export const TARGETS = {
   wasm_bytes: { max: 12000 },
   widget_main_thread: { max: 3 },
   cold_start: {},
+  lossy_one_tab_down: { min: 6 },
+  lossy_one_tab_up: { min: 6 },
+  lossy_four_tabs: { min: 20 },
+  clean_one_tab: { min: 0.9 },
+  clean_queue_delay: { max: 1.5 },
+  aggregate: { min: 0.9 },
+  latency_under_load: { max: 2 },
+  churn_gap: { max: 300 },
+  churn_gap_silent: { max: 700 },
+  churn_goodput: { min: 0.8 },
+  replace_gap: { max: 1500 },
+  cold_start_rtts: { max: 13 },
+  fairness: { min: 0.9 },
+  volunteer_queue: { max: 256 * 1024 },
+  volunteer_main_thread: { max: 3 },
+  nat_symmetric: {},
 };
 
 export class Results {
@@ -60,6 +76,21 @@ export class Results {
       ...more,
       runs: pairs.map((pair) => ({ value: round(pair.value), baseline: round(pair.baseline) })),
     };
+    console.log(row(name, this.figures[name]));
+  }
+
+  /**
+   * Against a baseline that is one for all of them.
+   * @param {string} name
+   * @param {string} unit
+   * @param {number[]} runs
+   * @param {number} baseline
+   * @param {Record<string, any>} [more]
+   */
+  addAgainst(name, unit, runs, baseline, more = {}) {
+    const value = median(runs);
+    this.figures[name] = { value: round(value), unit, baseline: round(baseline),
+      ratio: round(value / baseline), ...more, runs: runs.map(round) };
     console.log(row(name, this.figures[name]));
   }
 

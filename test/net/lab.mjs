@@ -5,16 +5,16 @@
  * between where one is wanted. Programs run on hosts; real Chromium too (command()).
  *
  *     const lab = await Lab.open();
- *     await lab.addHost('reader', { nat: 'symmetric', link: { delay: 50, loss: 0.01, rate: 20e6 } });
+ *     await lab.addHost('reader', { nat: 'symmetric', link: { delay: 50, loss: 0.01 } });
  *     await lab.addHost('server');
  *     lab.run('reader', 'ping', ['-c1', lab.address('server')]);
  *     await lab.set('reader', { down: { rate: 5e6, queue: 64e3 } });   // while it runs
  *     (await lab.count('reader')).down.droppedLoss
  *     await lab.close();
  *
- * Addresses look public (20.0.N.2, N by host), so that the rules for public addresses hold, and
- * lead nowhere but to each other: no namespace has a way out. Nothing has a name on this machine;
- * all of it ends with this process, however that ends (lab.h).
+ * Addresses look public (20.0.N.2, N by host), so that the rules for public addresses hold; another
+ * `net` may be asked for. They lead nowhere but to each other: no namespace has a way out. Nothing
+ * has a name on this machine; all of it ends with this process, however that ends (lab.h).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -24,7 +24,7 @@ import { Program, footbridge } from '../browser/program.mjs';
 
 /**
  * A direction of a link. Times in ms, one way; rate in bit/s of whole IP packets (0: no limit);
- * queue in bytes (0: no limit; two full round trips at 100 ms where a rate is given without one).
+ * queue in bytes (0: no limit; what 200 ms take, where a rate is given without one).
  * loss is by chance; a burst begins before a packet with burstStart, ends with burstEnd, and
  * loses burstLoss of what it meets (Gilbert).
  * @typedef {{ delay?: number, jitter?: number, loss?: number, burstStart?: number,
@@ -86,7 +86,10 @@ const RULES = {
   ],
 };
 
-/** Why there can be no laboratory here, in one line; '' when there can. @param {string} [program] */
+/**
+ * Why there can be no laboratory here, in one line; '' when there can.
+ * @param {string} [program]
+ */
 export function noLab(program = labProgram) {
   /** @type {[string, string[]][]} */
   const needed = [['ip', ['-V']], ['nft', ['-v']], [program, ['check']]];
@@ -120,12 +123,13 @@ function words(wire) {
 
 export class Lab {
   /**
-   * @param {{ program?: string, seed?: number }} [options] the same seed loses the same packets
+   * @param {{ program?: string, seed?: number, net?: string }} [options] the same seed loses the
+   *   same packets; net: how all addresses begin
    */
-  static async open({ program = labProgram, seed = 1 } = {}) {
+  static async open({ program = labProgram, seed = 1, net = '20.0' } = {}) {
     const why = noLab(program);
     if (why) throw new Error(why);
-    const lab = new Lab(program, seed);
+    const lab = new Lab(program, seed, net);
     try {
       lab.#places.set('core', Number(await lab.#answer()));
       lab.#prepare('core');
@@ -137,12 +141,14 @@ export class Lab {
   }
 
   /** @type {((line: string | undefined) => void)[]} */ #waiting = [];
-  /** Namespaces: descriptors of the lab's process. @type {Map<string, number>} */ #places = new Map();
+  /** Namespaces: descriptors of the lab's process. @type {Map<string, number>} */
+  #places = new Map();
   /** @type {Map<string, string>} */ #addresses = new Map();
 
-  /** @param {string} program @param {number} seed */
-  constructor(program, seed) {
+  /** @param {string} program @param {number} seed @param {string} net */
+  constructor(program, seed, net) {
     this.program = program;
+    this.net = net;
     /** @type {Program[]} */ this.programs = [];
     this.child = spawn(program, ['run', String(seed)], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.ended = new Promise((done) => this.child.on('close', done));
@@ -222,12 +228,12 @@ export class Lab {
     } else {
       this.#ip('core', `link add l${n} type veth peer name wan netns ${this.#path(outer)}`);
     }
-    this.#ip('core', `address add 20.0.${n}.1/24 dev l${n}`,
+    this.#ip('core', `address add ${this.net}.${n}.1/24 dev l${n}`,
       `link set l${n} txqueuelen 10000 up`);
-    this.#ip(outer,
-      ...Array.from({ length: addresses }, (_, i) => `address add 20.0.${n}.${2 + i}/24 dev wan`),
-      'link set wan txqueuelen 10000 up', `route add default via 20.0.${n}.1`);
-    this.#addresses.set(name, `20.0.${n}.2`);
+    const own = Array.from({ length: addresses }, (_, i) => `${this.net}.${n}.${2 + i}/24`);
+    this.#ip(outer, ...own.map((address) => `address add ${address} dev wan`),
+      'link set wan txqueuelen 10000 up', `route add default via ${this.net}.${n}.1`);
+    this.#addresses.set(name, `${this.net}.${n}.2`);
     if (nat) this.#route(name, outer, nat);
   }
 
@@ -237,7 +243,8 @@ export class Lab {
       `address add ${ROUTER}/24 dev lan`, 'link set lan up');
     this.#ip(name, `address add ${INSIDE}/24 dev wan`, 'link set wan up',
       `route add default via ${ROUTER}`);
-    this.#do(router, 'nft', ['-f', '-'], `table ip nat {\n${[FIREWALL, ...RULES[nat]].join('\n')}\n}\n`);
+    const rules = ['table ip nat {', FIREWALL, ...RULES[nat], '}', ''];
+    this.#do(router, 'nft', ['-f', '-'], rules.join('\n'));
   }
 
   /**
@@ -268,7 +275,15 @@ export class Lab {
     return JSON.parse(await this.#tell(`count ${name} ${leg || '-'}`));
   }
 
-  /** As the others see it; its NAT's where it has one. @param {string} name @param {number} [which] */
+  /** Another address, of which the others know nothing. @param {string} name @param {string} ip */
+  gain(name, ip) {
+    this.#ip(name, `address add ${ip}/32 dev lo`);
+  }
+
+  /**
+   * As the others see it; its NAT's where it has one.
+   * @param {string} name @param {number} [which]
+   */
   address(name, which = 0) {
     const address = this.#addresses.get(name);
     if (!address) throw new Error(`no host ${name} in the laboratory`);

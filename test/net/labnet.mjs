@@ -11,12 +11,13 @@
  *     await client.says(/^client: ready/m);
  *     await net.stop();
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import { Chromium } from '../bench/cdp.mjs';
 import { footbridge, run } from '../browser/program.mjs';
+import { certificate } from './certificate.mjs';
 import { Lab } from './lab.mjs';
 import { addStun } from './stun.mjs';
 
@@ -31,6 +32,11 @@ export class Tab {
   constructor(browser, page) {
     this.browser = browser;
     this.page = page;
+  }
+
+  /** @returns {Promise<string>} what the widget's face shows */
+  state() {
+    return this.page.evaluate(`document.getElementById('face').dataset.state`);
   }
 
   /** The widget's face says so. @param {string} state */
@@ -70,12 +76,13 @@ export class LabNetwork {
     this.file = file;
     this.dir = mkdtempSync(join(tmpdir(), 'footbridge-lab-'));
     this.link = '';
+    this.cert = '';
     /** @type {Set<Chromium>} */ this.browsers = new Set();
   }
 
   /** Where the widget is served. */
   get site() {
-    return `http://${this.lab.address('operator')}:${BROKER_PORT}`;
+    return `https://${this.lab.address('operator')}:${BROKER_PORT}`;
   }
 
   async #operate() {
@@ -84,44 +91,56 @@ export class LabNetwork {
     const stun = [0, 1].flatMap((which) =>
       ['--stun', `${this.lab.address('stun', which)}:${STUN_PORT}`]);
     const made = await run(this.file, ['network', 'new', keys, '--broker', this.site, '--egress',
-      `ws://${at}:${EGRESS_PORT}/v1/path`, ...stun]);
+      `wss://${at}:${EGRESS_PORT}/v1/path`, ...stun]);
     if (made.status !== 0) throw new Error(made.output);
     this.link = made.stdout.match(/footbridge:\S+/)?.[0] ?? '';
-    // No country tables: the laboratory's addresses are all of one.
-    this.broker = this.lab.run('operator', this.file, ['broker', '--keys', keys, '--geoip',
-      this.dir, '--offers', '0', '--per-address', '0', '--listen', `${at}:${BROKER_PORT}`]);
+    const { cert, key } = certificate(this.dir, 'operator', `IP:${at}`);
+    this.cert = cert;
+    // The laboratory's addresses are all of one country: tables that know others.
+    writeFileSync(join(this.dir, 'geoip'), '16777216,16777471,AU\n');
+    writeFileSync(join(this.dir, 'geoip6'), '2001:200::,2001:200::ffff,JP\n');
+    const common = ['--keys', keys, '--cert', cert, '--key', key, '--per-address', '0'];
+    this.broker = this.lab.run('operator', this.file, ['broker', ...common, '--geoip', this.dir,
+      '--offers', '0', '--listen', `${at}:${BROKER_PORT}`]);
     await this.broker.says(/listening/);
-    this.egress = this.lab.run('operator', this.file, ['egress', '--keys', keys, '--per-address',
-      '0', '--listen', `${at}:${EGRESS_PORT}`]);
+    this.egress = this.lab.run('operator', this.file, ['egress', ...common, '--ca', cert,
+      '--listen', `${at}:${EGRESS_PORT}`]);
     await this.broker.says(/egress is attached/);
   }
 
   /** A client whose proxy is PROXY on that host. @param {string} host @param {string[]} args */
   client(host, ...args) {
-    return this.lab.run(host, this.file, ['client', '--verbose', '--join', this.link, '--listen',
-      PROXY, '--cache', join(this.dir, `cache-${host}`), ...args]);
+    return this.lab.run(host, this.file, ['client', '--verbose', '--join', this.link, '--ca',
+      this.cert, '--listen', PROXY, '--cache', join(this.dir, `cache-${host}`), ...args]);
   }
 
   /** A headless volunteer that waits. @param {string} host @param {string[]} args */
   async volunteer(host, ...args) {
     const volunteer = this.lab.run(host, this.file, ['volunteer', '--verbose', '--join', this.link,
-      '--cache', join(this.dir, `cache-${host}`), ...args]);
+      '--ca', this.cert, '--cache', join(this.dir, `cache-${host}`), ...args]);
     await volunteer.says(/waiting/i);
     return volunteer;
   }
 
   /** Chromium on that host. @param {string} host */
   async chromium(host) {
-    const browser = await Chromium.launch(this.lab.command(host));
+    const browser = await Chromium.launch(this.lab.command(host),
+      ['--ignore-certificate-errors']); // the one of this.cert
     this.browsers.add(browser);
     browser.ended.then(() => this.browsers.delete(browser));
     return browser;
   }
 
-  /** A tab of Chromium that waits for a reader. @param {string} host */
+  /** A tab of a Chromium of its own that waits for a reader. @param {string} host */
   async tab(host) {
-    const browser = await this.chromium(host);
-    const tab = new Tab(browser, await browser.open(`${this.site}/frame.html`));
+    return this.tabOf(await this.chromium(host));
+  }
+
+  /** @param {Chromium} browser @param {import('../bench/cdp.mjs').Page} [page] to be used */
+  async tabOf(browser, page) {
+    const url = `${this.site}/frame.html`;
+    const tab = new Tab(browser, page ?? (await browser.open(url)));
+    if (page) await browser.call('Page.navigate', { url }, page.session);
     await tab.flip();
     await tab.shows('waiting');
     return tab;

@@ -13,7 +13,10 @@ const skip = noLab() || false;
 const READY = /^client: ready/m;
 const LONG = { timeout: 90000 };
 
-/** How often the client came to a volunteer. @param {import('../browser/program.mjs').Program} client */
+/**
+ * How often the client came to a volunteer.
+ * @param {import('../browser/program.mjs').Program} client
+ */
 const tries = (client) => client.output.match(/volunteer found/g)?.length ?? 0;
 
 describe('NATs', { skip }, () => {

@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { createServer } from 'node:net';
@@ -15,6 +14,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Origin, noise } from '../browser/origin.mjs';
 import { Program, footbridge, run } from '../browser/program.mjs';
+import { certificate } from './certificate.mjs';
 
 /** @returns {Promise<number>} a port that was free just now */
 function freePort() {
@@ -25,19 +25,6 @@ function freePort() {
       server.close(() => resolve(port));
     });
   });
-}
-
-/**
- * A self-signed certificate for one name.
- * @param {string} dir
- * @param {string} name
- */
-function certificate(dir, name) {
-  const files = { cert: join(dir, `${name}.pem`), key: join(dir, `${name}.key`) };
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
-    '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`,
-    '-keyout', files.key, '-out', files.cert], { stdio: 'ignore' });
-  return files;
 }
 
 describe('footbridge serve', () => {

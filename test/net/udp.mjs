@@ -8,10 +8,12 @@
 import { createSocket } from 'node:dgram';
 import { fileURLToPath } from 'node:url';
 
-/** @typedef {{ sent: number, arrived: number, mbits: number, inOrder: boolean,
+/** Delays in ms; bursts: rows of lost ones, and the longest.
+ * @typedef {{ sent: number, arrived: number, mbits: number, inOrder: boolean,
  *   delay: { min: number, median: number, p95: number, max: number },
- *   bursts: number, longest: number }} Flow delays in ms; bursts: rows of lost ones, and the longest
+ *   bursts: number, longest: number }} Flow
  */
+/** @typedef {{ number: number, delay: number, size: number, at: number }} Came */
 
 const HEAD = 12; // number u32, when it was sent f64 in ms
 const END = 0xffffffff;
@@ -19,7 +21,7 @@ const IP_UDP = 28;
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
-/** @param {{ number: number, delay: number, size: number, at: number }[]} got @param {number} sent */
+/** @param {Came[]} got @param {number} sent */
 function summary(got, sent) {
   const delays = got.map(({ delay }) => delay).sort((a, b) => a - b);
   /** @param {number} share */
@@ -43,8 +45,7 @@ function summary(got, sent) {
 
 /** @param {number} port */
 function sink(port) {
-  /** @type {{ number: number, delay: number, size: number, at: number }[]} */
-  const got = [];
+  /** @type {Came[]} */ const got = [];
   const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 });
   socket.on('message', (data) => {
     const at = now();
@@ -59,7 +60,10 @@ function sink(port) {
   socket.bind(port, () => console.log('ready'));
 }
 
-/** @param {string} to @param {number} port @param {number} count @param {number} size @param {number} bits */
+/**
+ * @param {string} to @param {number} port
+ * @param {number} count @param {number} size @param {number} bits
+ */
 function send(to, port, count, size, bits) {
   const socket = createSocket({ type: 'udp4', sendBufferSize: 4 << 20 });
   const began = now();

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "bench_client.h"
+#include "core/hop.h"
 
 #define WAIT_MS 30000
 
@@ -263,6 +264,34 @@ static void bad_volunteers(void **state) {
     end();
 }
 
+static bool has_lost(void *ctx) {
+    return bench.stages[FB_CLIENT_LOST] > *(const unsigned *)ctx;
+}
+
+/* Lanes that were not asked for, answers to nothing, junk: the path is closed, another is sought. */
+static void volunteers_that_break_the_rules(void **state) {
+    struct fb_hop_msg msg = {.type = FB_HOP_LANE_OFFER, .lane = 2};
+    msg.desc = (struct fb_desc){
+        .ufrag = "aJXQ", .pwd = "FIOAcNb/K9XvWO3+FpfPI+Z0", .sctp_port = 5000};
+    uint8_t hop[5][FB_HOP_MAX] = {{0}, {0}, {2, 18, 0, 9}, {2, 18, 0}, {2, 17, 0, 2, 0xff}};
+    size_t len[5] = {0, 0, 4, 3, FB_HOP_MAX};
+    len[0] = (size_t)fb_hop_encode(&msg, hop[0], FB_HOP_MAX);
+    msg.type = FB_HOP_LANE_ANSWER;
+    msg.desc.setup = FB_SETUP_ACTIVE;
+    len[1] = (size_t)fb_hop_encode(&msg, hop[1], FB_HOP_MAX);
+    begin(1);
+    for (unsigned i = 0; i < 5; i++) {
+        await_ready(i + 1);
+        unsigned before = bench.stages[FB_CLIENT_LOST];
+        assert_int_equal(counts().lanes, 1);
+        assert_int_equal(fb_peer_send(bench.vols[bench.vol_count - 1].peer, hop[i], len[i]), 0);
+        assert_true(wait_for(&bench.e.loop, has_lost, &before, WAIT_MS));
+    }
+    await_ready(6);
+    assert_int_equal(counts().sessions_all, 1);
+    end();
+}
+
 /* An egress that does not have the key that the signed document names is never spoken to. */
 static void wrong_egress_key(void **state) {
     uint8_t other[FB_KEY_LEN] = {9}, other_public[FB_KEY_LEN];
@@ -439,6 +468,7 @@ int main(void) {
         cmocka_unit_test(volunteers_vanish),
         cmocka_unit_test(volunteer_freezes),
         cmocka_unit_test(bad_volunteers),
+        cmocka_unit_test(volunteers_that_break_the_rules),
         cmocka_unit_test(wrong_egress_key),
         cmocka_unit_test(forged_document),
         cmocka_unit_test(brokers_that_say_no),

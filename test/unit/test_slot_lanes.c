@@ -127,7 +127,7 @@ static void lanes_that_fail(void **state) {
     struct fb_slot *slot = make_ready(2);
     struct fb_desc desc = desc_of(FB_SETUP_PASSIVE);
     uint32_t m = carry(slot, 5, 0);
-    /* Not described; described badly; not open in time: each is told, and costs the path nothing. */
+    /* Not described; described badly; not open in time: each is told, and the path lives on. */
     offer_lane(slot, m, 2, 0);
     fb_slot_peer_closed(slot, expect(slot, FB_SLOT_PEER_CREATE).peer, 10);
     assert_int_equal(expect_hop(slot, FB_SLOT_PEER_SEND, FB_HOP_LANE_CLOSE).lane, 2);
