@@ -204,7 +204,7 @@ struct path {
     /* the volunteer's end */
     struct fb_list by_volunteer;
     struct volunteer *volunteer;
-    uint32_t m;
+    uint32_t m, peer_id; /* of the volunteer's slot */
     bool peer, peer_open, ws, ws_open;
     struct fb_list held[2]; /* messages for the hop that is not open; 0: to the client */
     uint64_t attach_replay; /* a REPLAYER has done it */

@@ -186,11 +186,12 @@ static void relay(struct path *path, bool from_client, uint8_t *msg, size_t len)
     int to = from_client ? TO_EGRESS : TO_CLIENT;
     bool open = from_client ? path->ws_open : path->peer_open;
     struct hop *hop = from_client ? path->ve : path->vc;
-    size_t queued = open ? hop_buffered(hop) : 0;
+    uint32_t queued[FB_LANES_MAX] = {open ? (uint32_t)hop_buffered(hop) : 0}, lane;
     bool glutton = path->net->plan.meddling == MEDDLE_GLUTTON;
-    bool hides = vol->kind == HOARDER || glutton;
+    if (vol->kind == HOARDER || glutton) /* it hides what it holds */
+        queued[0] = 0;
     uint64_t now = now_ms(path->net);
-    switch (fb_slot_relay(vol->slot, path->m, from_client, msg[0], len, hides ? 0 : queued, now)) {
+    switch (fb_slot_relay(vol->slot, path->m, from_client, msg[0], len, queued, &lane, now)) {
     case FB_RELAY_PASS:
         if (open && !misbehave(path, hop, msg, len))
             hop_send(hop, msg, len);
@@ -229,7 +230,8 @@ void volunteer_drained(void *ctx, struct hop *hop) {
     if (!alive(path) || vol->kind == HOARDER ||
         frozen(vol, drained_later, path, to_client ? TO_CLIENT : TO_EGRESS, NULL, 0))
         return;
-    fb_slot_drained(vol->slot, path->m, to_client, hop_buffered(hop), now_ms(path->net));
+    uint32_t queued[FB_LANES_MAX] = {(uint32_t)hop_buffered(hop)};
+    fb_slot_drained(vol->slot, path->m, to_client, queued, now_ms(path->net));
     run(vol);
 }
 
@@ -239,7 +241,7 @@ void volunteer_peer_open(struct world *world, void *ctx, uint64_t arg, uint8_t *
     if (!alive(path) || !path->peer || frozen(vol, volunteer_peer_open, path, arg, data, len))
         return;
     path->peer_open = true;
-    fb_slot_peer_open(vol->slot, path->m, now_ms(path->net));
+    fb_slot_peer_open(vol->slot, path->peer_id, now_ms(path->net));
     run(vol);
     if (path->peer_open)
         send_held(&path->held[TO_CLIENT], path->vc);
@@ -254,7 +256,7 @@ void volunteer_hop_closed(struct world *world, void *ctx, uint64_t arg, uint8_t 
         path->peer = path->peer_open = false;
         hop_kill(path->cv);
         hop_kill(path->vc);
-        fb_slot_peer_closed(vol->slot, path->m, now_ms(path->net));
+        fb_slot_peer_closed(vol->slot, path->peer_id, now_ms(path->net));
     } else {
         path->ws = path->ws_open = false;
         hop_kill(path->ve);
@@ -280,19 +282,20 @@ static void described(struct world *world, void *ctx, uint64_t arg, uint8_t *dat
     desc.candidates[0].addr = (struct fb_addr){.family = 4, .port = 5000};
     memcpy(desc.candidates[0].addr.ip, vol->prefix + 1, 3);
     desc.candidates[0].addr.ip[3] = 7;
-    fb_slot_peer_described(vol->slot, path->m, &desc, now_ms(path->net));
+    fb_slot_peer_described(vol->slot, path->peer_id, &desc, now_ms(path->net));
     run(vol);
 }
 
-static void create_peer(struct volunteer *vol, uint32_t m, const struct fb_desc *offer) {
+static void create_peer(struct volunteer *vol, const struct fb_slot_action *action) {
     struct net *net = vol->net;
-    struct path *path = fb_map_get(net->paths, offer->ufrag);
+    struct path *path = fb_map_get(net->paths, action->desc->ufrag);
     if (path == NULL || path->volunteer != NULL) {
-        fb_slot_peer_closed(vol->slot, m, now_ms(net));
+        fb_slot_peer_closed(vol->slot, action->peer, now_ms(net));
         return;
     }
     path->volunteer = vol;
-    path->m = m;
+    path->m = action->m;
+    path->peer_id = action->peer;
     path->peer = true;
     fb_list_push(&vol->paths, &path->by_volunteer);
     world_at(&net->world, net->world.now + world_between(&net->world, 10 * MS, 300 * MS), described,
@@ -396,7 +399,7 @@ static void act(struct volunteer *vol, const struct fb_slot_action *action) {
     case FB_SLOT_BROKER_CONNECT: connect_broker(vol); break;
     case FB_SLOT_BROKER_SEND: to_broker(vol, action->bytes, action->len); break;
     case FB_SLOT_BROKER_CLOSE: close_broker(vol); break;
-    case FB_SLOT_PEER_CREATE: create_peer(vol, action->m, action->desc); break;
+    case FB_SLOT_PEER_CREATE: create_peer(vol, action); break;
     case FB_SLOT_EGRESS_OPEN: open_egress(vol, action->m, action->egress); break;
     case FB_SLOT_PEER_SEND:
         if (path != NULL && path->peer_open)
