@@ -8,10 +8,12 @@
 
 /* Without a byte for so long although a path was good all the while: a deadlock. It covers the
  * worst that is no deadlock: a full window on the slowest good path, lost, and sent again. */
-#define STALL_MAX (40 * SECOND)
+#define STALL_MAX (20 * SECOND)
 /* What a volunteer that lies about its queue can be made to hold for one direction of a path: the
  * session's windows alone bound it. */
 #define HOARD_MAX ((size_t)4 << 20)
+/* After a crawl its channel still waits for a retransmission timer that has doubled a few times. */
+#define RECOVERY (16 * SECOND)
 #define CONNECT_MAX (200 * SECOND) /* without an open path, to the end of a session */
 #define END_MAX (60 * SECOND)      /* without a change, in one of the last tests */
 #define QUIET_WAIT (10 * SECOND)
@@ -59,7 +61,7 @@ static bool is_good(const struct path *path) {
     uint64_t now = path->net->world.now;
     return path->stage == OPEN && path->egress_open && path->peer_open && path->ws_open &&
            vol->kind == HONEST && vol->slot != NULL && vol->frozen_until <= now &&
-           vol->crawls_until <= now && vol->loss <= 1000 &&
+           (vol->crawls_until == 0 || vol->crawls_until + RECOVERY <= now) && vol->loss <= 1000 &&
            vol->delay + path->client->delay <= 150 * MS;
 }
 
