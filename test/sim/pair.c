@@ -106,6 +106,7 @@ static void transmit(struct pair *pair, int from, uint32_t path, const uint8_t *
     }
     for (int copies = 1 + chance(pair, link->duplicate); copies > 0; copies--) {
         uint64_t jitter = link->jitter > 0 ? random_u64(pair) % link->jitter : 0;
+        jitter += chance(pair, link->late) ? link->late_by : 0;
         schedule(pair, at + link->delay + jitter, ITEM_MESSAGE, to, path, msg, len);
     }
 }

@@ -236,6 +236,35 @@ static void a_frozen_path_is_suspect(void **state) {
     end();
 }
 
+/* A path that falls to a fiftieth of its rate with a full window under way: nobody waits for it. */
+static void a_crawling_path_holds_up_nobody(void **state) {
+    uint64_t bulk, longest = 0;
+    begin(12);
+    uint32_t crawling = add_path(40 * MS, 20 * MBIT);
+    add_path(50 * MS, 8 * MBIT);
+    assert_true(pair_request(&pr, 0, BULK, &bulk));
+    pair_run(&pr, 4 * S, NULL);
+    pr.longest_gap = 0;
+    pr.link[crawling].rate = MBIT * 4 / 10;
+    for (int i = 0; i < 20; i++) {
+        uint64_t took = small_request();
+        longest = took > longest ? took : longest;
+    }
+    pair_run(&pr, 4 * S, NULL);
+    print_message("gap %.0f ms, request %.0f ms\n", (double)pr.longest_gap / 1000,
+                  (double)longest / 1000);
+    assert_true(pr.longest_gap <= (500 + 3 * 100) * MS);
+    assert_true(longest <= (500 + 3 * 100) * MS);
+    assert_int_equal(fb_session_open_paths(pr.end[0]), 2);
+    /* It is used again when it is well again. */
+    pr.link[crawling].rate = 20 * MBIT;
+    pair_run(&pr, 8 * S, NULL);
+    uint64_t before = pr.stream[bulk].down_read;
+    pair_run(&pr, 2 * S, NULL);
+    assert_true(pr.stream[bulk].down_read - before > 2 * 24 * MBIT);
+    end();
+}
+
 /* A path that dies every five seconds, and a new one a second later. */
 static void churn(void **state) {
     uint64_t deaths = seeds(3, 12);
@@ -318,6 +347,7 @@ int main(void) {
         cmocka_unit_test(a_death_is_hardly_felt),
         cmocka_unit_test(requests_survive_a_death),
         cmocka_unit_test(a_frozen_path_is_suspect),
+        cmocka_unit_test(a_crawling_path_holds_up_nobody),
         cmocka_unit_test(churn),
         cmocka_unit_test(stalled_streams_stop_no_other),
     };
