@@ -219,6 +219,13 @@ enum fb_sent_verdict fb_sent_tick(struct fb_sent *sent, uint64_t now,
     return FB_SENT_PROBE;
 }
 
+uint64_t fb_sent_front(const struct fb_sent *sent) {
+    FB_LIST_EACH (it, &sent->in_flight)
+        if (packet_of(it)->number >= sent->acked)
+            return packet_of(it)->time;
+    return UINT64_MAX;
+}
+
 void fb_sent_lose_all(struct fb_sent *sent, uint64_t now, const struct fb_sent_sink *sink) {
     FB_LIST_EACH (it, &sent->in_flight)
         lose(sent, packet_of(it), now, sink);

@@ -88,6 +88,9 @@ enum fb_sent_verdict { FB_SENT_QUIET, FB_SENT_PROBE };
  * acknowledged for T though something is in flight; send a PING. */
 enum fb_sent_verdict fb_sent_tick(struct fb_sent *sent, uint64_t now,
                                   const struct fb_sent_sink *sink, unsigned *lost);
+/* When the oldest packet in flight was sent of those that nothing sent later has overtaken, us;
+ * UINT64_MAX: there is none. Where it is long ago the path crawls. */
+uint64_t fb_sent_front(const struct fb_sent *sent);
 /* Everything in flight is to be sent again: the path has gone or is suspect. */
 void fb_sent_lose_all(struct fb_sent *sent, uint64_t now, const struct fb_sent_sink *sink);
 /* True when more than an eighth of what was sent of late never arrived. */

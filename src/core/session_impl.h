@@ -28,13 +28,14 @@
 #define FB_QUEUE_MAX 32 /* datagrams, and posts received and not yet taken */
 #define FB_ABANDONS_MAX 32
 #define FB_ECHOES_MAX 8
-#define FB_PATH_ACK_RANGES 32
+#define FB_PATH_ACK_RANGES FB_ACK_RANGES_MAX
 #define FB_PATH_QUEUE_MAX ((size_t)256 * 1024)
 #define FB_ACK_EVERY 4 /* packets that ask for it */
 #define FB_ACK_DELAY (5 * FB_MS)
 #define FB_REPLY_WAIT (10 * FB_S)    /* client: channel open, egress silent */
 #define FB_ATTACHED_WAIT (30 * FB_S) /* egress: attached, client silent */
 #define FB_SILENT (15 * FB_S)        /* probes in vain for so long: the path is dead */
+#define FB_CRAWL (500 * FB_MS)       /* beyond two round trips: a path so slow is suspect */
 #define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
 #define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)

@@ -198,6 +198,22 @@ static uint64_t keepalive(const struct fb_session *s) {
     return fb_map_count(s->streams) > 0 ? FB_KEEPALIVE_BUSY : FB_KEEPALIVE;
 }
 
+static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
+    FB_LIST_EACH (it, &s->paths) {
+        const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        if (p != not &&p->state == FB_PATH_IS_OPEN && !p->suspect)
+            return true;
+    }
+    return false;
+}
+
+/* When a path that still moves, but slowly, is to be suspected: there are others, and what stands
+ * in its queue holds up their streams. */
+static uint64_t crawl_time(const struct fb_session *s, const struct fb_path *p) {
+    uint64_t front = p->suspect || !other_open(s, p) ? FB_NEVER : fb_sent_front(&p->sent);
+    return front == FB_NEVER ? FB_NEVER : front + 2 * p->sent.window.min_rtt + FB_CRAWL;
+}
+
 uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     uint64_t sent = fb_sent_deadline(&p->sent);
     switch (p->state) {
@@ -205,7 +221,8 @@ uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     case FB_PATH_IS_UP: return p->since + FB_REPLY_WAIT;
     case FB_PATH_IS_ATTACHED: return p->since + FB_ATTACHED_WAIT;
     case FB_PATH_IS_OPEN: {
-        uint64_t alive = p->heard + keepalive(s);
+        uint64_t alive = p->heard + keepalive(s), crawl = crawl_time(s, p);
+        sent = crawl < sent ? crawl : sent;
         return s->client && !p->send_ping && p->sent.bytes == 0 && alive < sent ? alive : sent;
     }
     case FB_PATH_IS_CLOSED: return p->since + 3 * fb_sent_threshold(&p->sent);
@@ -225,26 +242,20 @@ void fb_path_suspect(struct fb_path *p, bool suspect) {
     p->suspect_since = p->packets.next;
 }
 
-static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
-    FB_LIST_EACH (it, &s->paths) {
-        const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (p != not &&p->state == FB_PATH_IS_OPEN && !p->suspect)
-            return true;
-    }
-    return false;
-}
-
 static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
     struct fb_sent_sink sink = fb_path_sink(s);
     unsigned lost;
+    bool silent = false;
     if (fb_sent_tick(&p->sent, now, &sink, &lost) == FB_SENT_PROBE) {
+        /* Where packets still arrive, acknowledgements may stand in a queue with them. */
+        bool heard = now - p->heard < fb_sent_threshold(&p->sent) / 4;
+        silent = other_open(s, p) && (!heard || p->sent.probes >= 2);
         p->send_ping = true;
-        /* Where packets still arrive, acknowledgements may stand in a queue with them. */ bool
-            heard = now - p->heard < fb_sent_threshold(&p->sent) / 4;
-        if (other_open(s, p) && (!heard || p->sent.probes >= 2)) {
-            fb_path_suspect(p, true);
-            fb_sent_lose_all(&p->sent, now, &sink);
-        }
+    }
+    if (silent || crawl_time(s, p) <= now) {
+        fb_path_suspect(p, true);
+        fb_sent_lose_all(&p->sent, now, &sink);
+        p->send_ping = true;
     }
     s->stats.lost_packets += lost;
     if (s->client && p->sent.bytes == 0 && now - p->heard >= keepalive(s))

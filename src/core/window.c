@@ -7,14 +7,23 @@
 #define MS UINT64_C(1000) /* us */
 #define SECOND UINT64_C(1000000)
 
-#define SLACK (15 * MS)           /* of queue that no one minds */
-#define SLACK_MAX (256 * 1024)    /* bytes */
+/* Of queue that no one minds. Where the way is short its ends share a machine, or nearly, and what
+ * they wait for is a core. */
+#define SLACK (15 * MS)
+#define SLACK_MAX (256 * 1024) /* bytes */
+#define SHORT_WAY (10 * MS)
+#define SHORT_SLACK (25 * MS)
+#define SHORT_SLACK_MAX (448 * 1024)
+#define RATE_MIN 44000 /* bytes a second: four small packets in 100 ms */
+#define RATE_MAX                                                                                   \
+    (UINT64_C(1) << 33)           /* so that no product overflows, whatever a peer acknowledges */
 #define BURST (3 * MS)            /* sent at once, then paid for: fewer wake-ups */
 #define LATE (3 * MS)             /* by which a timer may be late without a loss */
 #define MIN_RTT_FOR (10 * SECOND) /* so long a smallest round trip is believed */
 #define PACKET_TIME (5 * MS)      /* that one takes; larger ones cost a third of the CPU */
 #define PROBE_RTT_FOR (100 * MS)
 #define LONG_RTTS 8
+#define LAG_PACKETS 64
 #define CRUISE_ROUNDS 5
 #define GUESSED_RTT (100 * MS)
 
@@ -34,8 +43,9 @@ static uint64_t during(uint64_t rate, uint64_t us) {
 
 uint64_t fb_window_rate(const struct fb_window *w) {
     uint64_t first = FB_WINDOW_FIRST * SECOND / (w->min_rtt > MS ? w->min_rtt : GUESSED_RTT);
-    /* While it starts, little may have been asked of it. */
-    return w->phase == FB_WINDOW_STARTUP || w->rate == 0 ? larger(w->rate, first) : w->rate;
+    /* While it starts, little may have been asked of it; later it is never given up. */
+    bool unknown = w->phase == FB_WINDOW_STARTUP || w->rate == 0;
+    return larger(w->rate, unknown ? first : RATE_MIN);
 }
 
 size_t fb_window_packet(const struct fb_window *w) {
@@ -46,15 +56,26 @@ size_t fb_window_packet(const struct fb_window *w) {
                                          : (size_t)size;
 }
 
+static uint64_t slack_time(const struct fb_window *w) {
+    return w->min_rtt < SHORT_WAY ? SHORT_SLACK : SLACK;
+}
+
 static uint64_t slack_of(const struct fb_window *w) {
-    uint64_t bytes = during(w->rate, SLACK);
-    return bytes < SLACK_MAX ? bytes : SLACK_MAX;
+    uint64_t bytes = during(w->rate, slack_time(w));
+    uint64_t most = w->min_rtt < SHORT_WAY ? SHORT_SLACK_MAX : SLACK_MAX;
+    return bytes < most ? bytes : most;
+}
+
+/* The bandwidth-delay product. */
+static uint64_t under_way(const struct fb_window *w) {
+    return during(w->rate, w->min_rtt + w->lag);
 }
 
 size_t fb_window_bytes(const struct fb_window *w) {
-    uint64_t bdp = during(w->rate, w->min_rtt), slack = slack_of(w), bytes = 0;
+    uint64_t bdp = under_way(w), slack = slack_of(w), bytes = 0;
     switch (w->phase) {
     case FB_WINDOW_STARTUP: bytes = larger(2 * bdp + slack, FB_WINDOW_FIRST); break;
+    case FB_WINDOW_GROW:
     case FB_WINDOW_UP: bytes = bdp + bdp / 2 + slack; break;
     case FB_WINDOW_DRAIN:
     case FB_WINDOW_CRUISE: bytes = bdp + bdp / 4 + slack; break;
@@ -72,6 +93,7 @@ static uint64_t pacing_rate(const struct fb_window *w) {
     uint64_t rate = fb_window_rate(w);
     switch (w->phase) {
     case FB_WINDOW_STARTUP: return 2 * rate + rate / 2;
+    case FB_WINDOW_GROW: return rate + rate / 2;
     case FB_WINDOW_UP: return rate + rate / 4;
     case FB_WINDOW_DRAIN: return rate / 4 * 3;
     default: return rate;
@@ -105,6 +127,8 @@ void fb_window_delivered(struct fb_window *w, const struct fb_window_stamp *stam
                          size_t size, uint64_t now) {
     w->delivered += size;
     w->delivered_time = now;
+    w->sample.delays += now - sent;
+    w->sample.count++;
     if (w->sample.any && stamp->delivered < w->sample.delivered)
         return;
     w->sample.any = true;
@@ -126,6 +150,7 @@ static void take_rate(struct fb_window *w) {
     if (interval == 0 || interval < w->min_rtt)
         return;
     uint64_t rate = (w->delivered - w->sample.delivered) * SECOND / interval;
+    rate = rate < RATE_MAX ? rate : RATE_MAX;
     w->round_full |= !w->sample.limited;
     if (w->sample.limited && rate <= w->rate)
         return;
@@ -134,7 +159,7 @@ static void take_rate(struct fb_window *w) {
 }
 
 static bool is_long(const struct fb_window *w, uint64_t rtt) {
-    return rtt > w->min_rtt + w->min_rtt / 8 + SLACK;
+    return rtt > w->min_rtt + w->min_rtt / 8 + slack_time(w);
 }
 
 static void take_rtt(struct fb_window *w, uint64_t rtt, uint64_t now) {
@@ -152,6 +177,16 @@ static void take_rtt(struct fb_window *w, uint64_t rtt, uint64_t now) {
         w->min_rtt_time = now; /* seen again */
     }
     w->long_rtts = is_long(w, rtt) ? w->long_rtts + 1 : 0;
+    w->last_rtt = rtt;
+}
+
+static void take_lag(struct fb_window *w) {
+    uint64_t n = w->sample.count < LAG_PACKETS ? w->sample.count : LAG_PACKETS;
+    uint64_t mean = w->sample.delays / w->sample.count;
+    uint64_t lag = mean > w->last_rtt ? mean - w->last_rtt : 0;
+    w->lag = (w->lag * (LAG_PACKETS - n) + lag * n) / LAG_PACKETS;
+    w->lag = w->lag < w->min_rtt ? w->lag : w->min_rtt;
+    w->sample.delays = w->sample.count = 0;
 }
 
 static void enter(struct fb_window *w, enum fb_window_phase phase, uint64_t now) {
@@ -159,7 +194,7 @@ static void enter(struct fb_window *w, enum fb_window_phase phase, uint64_t now)
     w->phase_time = now;
     w->rounds = 0;
     w->probe_rtt = 0;
-    if (phase == FB_WINDOW_STARTUP || phase == FB_WINDOW_UP)
+    if (phase == FB_WINDOW_GROW || phase == FB_WINDOW_UP)
         w->mark = w->rate;
 }
 
@@ -208,7 +243,7 @@ static void drain_again(struct fb_window *w, uint64_t now) {
 static void end_cruise_round(struct fb_window *w, uint64_t now) {
     w->rounds++;
     if (w->rate >= w->mark + w->mark / 7) {
-        enter(w, FB_WINDOW_STARTUP, now);
+        enter(w, FB_WINDOW_GROW, now);
     } else if (!queue_stands(w)) {
         w->drained = 0;
         w->drain_rtt = 0;
@@ -221,7 +256,8 @@ static void end_cruise_round(struct fb_window *w, uint64_t now) {
 
 static void end_round(struct fb_window *w, uint64_t now) {
     switch (w->phase) {
-    case FB_WINDOW_STARTUP: end_startup_round(w, now); break;
+    case FB_WINDOW_STARTUP:
+    case FB_WINDOW_GROW: end_startup_round(w, now); break;
     case FB_WINDOW_CRUISE: end_cruise_round(w, now); break;
     case FB_WINDOW_UP: enter(w, FB_WINDOW_DRAIN, now); break;
     case FB_WINDOW_DRAIN:
@@ -245,15 +281,15 @@ static void end_round(struct fb_window *w, uint64_t now) {
  * that, so that it is not the queue that says how soon something is done about it. */
 static bool round_is_over(const struct fb_window *w, uint64_t now) {
     return w->sample.delivered >= w->round_end ||
-           (w->round_rtt > 0 && now - w->round_time >= 2 * (w->min_rtt + SLACK));
+           (w->round_rtt > 0 && now - w->round_time >= 2 * (w->min_rtt + slack_time(w)));
 }
 
 /* What ends with what is in flight, and with time. */
 static void end_phase(struct fb_window *w, size_t in_flight, uint64_t now) {
-    uint64_t bdp = during(w->rate, w->min_rtt), half_slack = slack_of(w) / 2;
+    uint64_t bdp = under_way(w), half_slack = slack_of(w) / 2;
     /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue. */
-    if (w->phase == FB_WINDOW_STARTUP && w->long_rtts >= LONG_RTTS &&
-        (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
+    if ((w->phase == FB_WINDOW_STARTUP || w->phase == FB_WINDOW_GROW) &&
+        w->long_rtts >= LONG_RTTS && (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
         enter(w, FB_WINDOW_DRAIN, now);
     if (w->phase == FB_WINDOW_UP && in_flight >= bdp + bdp / 5 + half_slack)
         enter(w, FB_WINDOW_DRAIN, now); /* it stays behind what is sent */
@@ -273,6 +309,7 @@ void fb_window_update(struct fb_window *w, uint64_t rtt, size_t in_flight, uint6
     if (!w->sample.any)
         return;
     w->sample.any = false;
+    take_lag(w);
     take_rate(w);
     if (w->limited_until > 0 && w->delivered >= w->limited_until)
         w->limited_until = 0;

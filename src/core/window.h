@@ -6,8 +6,9 @@
  * the queue in front of them. Where this differs from BBR:
  *   - a round whose smallest round trip tells of a standing queue ends growth, makes old samples
  *     forgotten (what comes through a full pipe is its rate) and is followed by draining;
- *   - a probe that finds a seventh more goes on as startup does, because hops add lanes and double
- *     their rate within a second;
+ *   - a probe that finds a seventh more goes on nearly as startup does, because hops add lanes and
+ *     double their rate within a second;
+ *   - what lower layers still repair counts as under way, not as a queue;
  *   - some milliseconds of queue are always allowed: ends share a core with what they wait for.
  */
 #ifndef FB_CORE_WINDOW_H
@@ -27,6 +28,7 @@ enum fb_window_phase {
     FB_WINDOW_DRAIN,
     FB_WINDOW_CRUISE,
     FB_WINDOW_UP,
+    FB_WINDOW_GROW, /* like startup, less wildly: there is more than was known */
     FB_WINDOW_PROBE_RTT
 };
 
@@ -45,7 +47,8 @@ struct fb_window {
     struct {
         bool any, limited;
         uint64_t delivered, interval;
-    } sample; /* of the ACK at hand */
+        uint64_t delays, count; /* of its packets: the sum of their ages, us, and how many */
+    } sample;                   /* of the ACK at hand */
 
     uint64_t rates[FB_WINDOW_ROUNDS]; /* the best of each round; rates[round] is the current */
     unsigned round;
@@ -58,6 +61,12 @@ struct fb_window {
 
     uint64_t min_rtt, min_rtt_time; /* us; 0: unknown */
     bool min_rtt_stale;             /* the next sample takes its place */
+
+    uint64_t last_rtt; /* us; the newest sample */
+    /* How much longer the average packet takes than the newest that is acknowledged with it, us:
+     * lower layers repair what they lose, and of sixteen pieces of a message one is soon lost.
+     * That is part of what is under way, and no queue. */
+    uint64_t lag;
 
     uint64_t mark;       /* the rate that growth is measured against */
     unsigned rounds;     /* in this phase, or of growth that failed */

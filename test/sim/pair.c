@@ -106,6 +106,7 @@ static void transmit(struct pair *pair, int from, uint32_t path, const uint8_t *
     }
     for (int copies = 1 + chance(pair, link->duplicate); copies > 0; copies--) {
         uint64_t jitter = link->jitter > 0 ? random_u64(pair) % link->jitter : 0;
+        jitter += chance(pair, link->late) ? link->late_by : 0;
         schedule(pair, at + link->delay + jitter, ITEM_MESSAGE, to, path, msg, len);
     }
 }
@@ -150,6 +151,10 @@ static void write_some(struct pair *pair, int from, uint64_t id) {
     fb_wr_u64(&wr, ps->down);
     while (*done < all) {
         size_t n = all - *done < sizeof chunk ? (size_t)(all - *done) : sizeof chunk;
+        size_t room = fb_stream_room(pair->end[from], id);
+        if (room == 0)
+            return;
+        n = n < room ? n : room;
         for (size_t i = 0; i < n; i++)
             chunk[i] = from == 0 && *done + i < 8 ? head[*done + i] : pattern(id, from, *done + i);
         size_t took = fb_stream_write(pair->end[from], id, chunk, n);

@@ -23,6 +23,8 @@ struct pair_link {
     uint64_t delay, jitter; /* us */
     uint64_t rate;          /* bytes a second; 0: no limit */
     unsigned drop, duplicate, corrupt;
+    unsigned late; /* these come late_by (us) later: lower layers had to repair them */
+    uint64_t late_by;
     bool up;     /* carries at all */
     bool silent; /* swallows everything from now on */
     uint64_t free_at[2];

@@ -33,6 +33,11 @@ static inline bool has_paths(const struct pair *pair) {
            fb_session_open_paths(pair->end[1]) == wanted_paths;
 }
 
+/* How many: few in the short form of the tests, more in the long. */
+static inline uint64_t seeds(uint64_t few, uint64_t many) {
+    return getenv("FB_FULL") != NULL ? many : few;
+}
+
 static inline void begin(uint64_t seed) {
     tm = (struct test_mem){0};
     struct fb_mem mem = test_mem_make(&tm);
