@@ -8,7 +8,8 @@
 #include "cmd/cmd.h"
 #include "cmd/member.h"
 #include "cmd/options.h"
-#include "core/session.h"
+#include "core/lanes.h"
+#include "core/pathset.h"
 
 struct run {
     struct fb_member member;
@@ -45,7 +46,7 @@ static void progress(void *user, enum fb_client_stage stage, const char *text) {
     fb_log(&run->log, FB_LOG_INFO, "%s", text);
 }
 
-static int carry(struct run *run, const struct fb_addr *listen, size_t paths) {
+static int carry(struct run *run, const struct fb_addr *listen, size_t paths, size_t lanes) {
     static const struct fb_client_handler handler = {.progress = progress};
     struct fb_member *member = &run->member;
     struct fb_client_config config = {
@@ -59,6 +60,7 @@ static int carry(struct run *run, const struct fb_addr *listen, size_t paths) {
         .software_version = member->software_version,
         .listen = *listen,
         .paths = paths,
+        .lanes = lanes,
         .handler = &handler,
         .user = run,
     };
@@ -79,12 +81,14 @@ int fb_cmd_client(int argc, char **argv) {
     static struct run run;
     struct fb_member_config member = {.stop = stop, .user = &run};
     const char *listen = "127.0.0.1:1080";
-    uint64_t paths = 1;
+    uint64_t paths = 4, lanes = FB_LANES_CLIENT_MAX;
     const struct fb_option options[] = {
         {"join", "LINK", "the network's join link", .text = &member.join, .required = true},
         {"listen", "ADDRESS:PORT", "where apps find the proxy (127.0.0.1:1080)", .text = &listen},
-        {"paths", "N", "volunteers to use at once (1)", .number = &paths, .min = 1,
-         .max = FB_SESSION_PATHS_MAX},
+        {"paths", "N", "volunteers to use at once (4)", .number = &paths, .min = 1,
+         .max = FB_PATHSET_TARGET_MAX},
+        {"lanes", "N", "connections to them at most, in all (32)", .number = &lanes, .min = 1,
+         .max = FB_LANES_CLIENT_MAX},
         {"ca", "FILE", "certificates to trust instead of the system's (PEM)", .text = &member.ca},
         {"cache", "DIRECTORY", "where the network document is kept (~/.cache/footbridge)",
          .text = &member.cache},
@@ -105,7 +109,7 @@ int fb_cmd_client(int argc, char **argv) {
     }
     status = fb_member_start(&run.member, usage.command, &member);
     if (status == 0) {
-        status = carry(&run, &addr, (size_t)paths);
+        status = carry(&run, &addr, (size_t)paths, (size_t)lanes);
         fb_member_stop(&run.member);
         fb_client_free(run.client);
     }

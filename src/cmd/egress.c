@@ -68,6 +68,7 @@ static int start_egress(struct run *run, const struct fb_document_egress **liste
         snprintf(host->err, sizeof host->err, "the egress cannot start: %s", fb_strerror(err));
         return err;
     }
+    (void)fb_egress_set_document(run->egress, host->files.bytes, host->files.len); /* parsed once */
     *listed = fb_document_egress(document, fb_egress_id(run->egress));
     if (*listed != NULL)
         return 0;

@@ -71,6 +71,8 @@ static int start_egress(struct fb_operator *op, const struct fb_operator_config 
         code = fb_egress_new(&op->egress, &egress);
     fb_wipe(&egress, sizeof egress);
     if (code == 0)
+        code = fb_egress_set_document(op->egress, config->document, config->document_len);
+    if (code == 0)
         code = fb_broker_attach(op->broker, fb_egress_id(op->egress),
                                 fb_egress_process_id(op->egress), fb_egress_answered, op->egress,
                                 &op->link);

@@ -175,3 +175,19 @@ void fb_desc_filter(struct fb_desc *desc, bool local) {
         if (better_ones(&in, i) < 2)
             desc->candidates[desc->candidate_count++] = in.candidates[i];
 }
+
+static bool has_address(const struct fb_desc *desc, const struct fb_addr *addr) {
+    for (size_t i = 0; i < desc->candidate_count; i++)
+        if (fb_addr_same_ip(&desc->candidates[i].addr, addr))
+            return true;
+    return false;
+}
+
+void fb_desc_confine(struct fb_desc *desc, const struct fb_desc *known) {
+    size_t kept = 0;
+    for (size_t i = 0; i < desc->candidate_count; i++)
+        if (has_address(known, &desc->candidates[i].addr))
+            desc->candidates[kept++] = desc->candidates[i];
+    memset(desc->candidates + kept, 0, (desc->candidate_count - kept) * sizeof *desc->candidates);
+    desc->candidate_count = kept;
+}

@@ -73,5 +73,7 @@ int fb_desc_from_sdp(struct fb_desc *out, const char *text, size_t len);
  * Keeps the order. Everyone who passes a description on, or acts on one, calls this first.
  */
 void fb_desc_filter(struct fb_desc *desc, bool local);
+/* Keeps the candidates whose address, whatever the port, one of known's has. Both are filtered. */
+void fb_desc_confine(struct fb_desc *desc, const struct fb_desc *known);
 
 #endif

@@ -51,7 +51,8 @@ struct fb_frame {
     struct fb_range ranges[FB_ACK_RANGES_MAX];
 };
 
-enum fb_path_status { FB_STATUS_AVAILABLE = 0, FB_STATUS_SUSPECT = 1 };
+/* Bits of a PATH_STATUS; none: available. */
+enum fb_path_status { FB_STATUS_SUSPECT = 1, FB_STATUS_STANDBY = 2 };
 
 /* The next frame (runs of PADDING count as one). 0 or FB_ERR_MALFORMED. rd must not be empty. */
 int fb_frame_read(struct fb_rd *rd, struct fb_frame *frame);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "core/met.h"
 
 /*
  * Idle volunteers wait in groups of one country, NAT and kind, because most rules decide on those:
@@ -55,7 +56,7 @@ struct pair {
     struct request *request; /* while OFFERED */
     struct fb_match_end client;
     uint8_t session_key[FB_HANDLE_LEN + FB_ADDR_PREFIX_LEN];
-    bool in_sessions;
+    bool in_sessions, in_met;
     uint64_t deadline;
     struct fb_list by_volunteer, offers;
     struct fb_list pending; /* OFFER while OFFERED, WITHDRAW while WITHDRAWN */
@@ -72,8 +73,10 @@ struct fb_match {
     const struct fb_mem *mem;
     struct fb_match_config config;
     uint64_t last_id, last_since;
+    uint64_t now_ms;                              /* of the last call that had a time */
     struct fb_map *volunteers, *requests, *pairs; /* by id */
     struct fb_map *groups_by_key, *countries, *sessions, *failed_by_key;
+    struct fb_met *met;
     struct fb_list groups;  /* with somebody idle */
     struct fb_list waiting; /* requests */
     struct fb_list offers;  /* pairs that are OFFERED */
@@ -103,6 +106,12 @@ struct fb_match *fb_match_new(const struct fb_mem *mem, const struct fb_rng *rng
     match->config.volunteers_max = or_default(config->volunteers_max, 65536);
     match->config.requests_max = or_default(config->requests_max, 4096);
     match->config.failed_max = or_default(config->failed_max, 65536);
+    const struct fb_met_config met = {
+        .volunteers_hour = or_default(config->volunteers_hour, 64),
+        .failed_ms = match->config.failed_ms,
+        .sessions_max = or_default(config->sessions_max, 65536),
+    };
+    match->met = fb_met_new(mem, rng, &met);
     fb_list_init(&match->groups);
     fb_list_init(&match->waiting);
     fb_list_init(&match->offers);
@@ -118,7 +127,7 @@ struct fb_match *fb_match_new(const struct fb_mem *mem, const struct fb_rng *rng
     match->failed_by_key = fb_map_new(mem, rng, sizeof((struct failed *)0)->key);
     if (match->volunteers != NULL && match->requests != NULL && match->pairs != NULL &&
         match->groups_by_key != NULL && match->countries != NULL && match->sessions != NULL &&
-        match->failed_by_key != NULL)
+        match->failed_by_key != NULL && match->met != NULL)
         return match;
     fb_match_free(match);
     return NULL;
@@ -253,12 +262,16 @@ static bool group_fits(const struct fb_match *match, const struct group *group,
            !(request->browsers_only && group->key[FB_COUNTRY_LEN + 1] == FB_VOLUNTEER_HEADLESS);
 }
 
+static bool has_handle(const struct fb_match_request *request) {
+    return !is_zero(request->session, FB_HANDLE_LEN);
+}
+
 /* False where a rule about pairs has nothing to go by. */
 static bool session_key(const struct fb_match *match, const struct volunteer *vol,
                         const struct fb_match_request *request, uint8_t *key) {
     memcpy(key, request->session, FB_HANDLE_LEN);
     memcpy(key + FB_HANDLE_LEN, vol->end.prefix, FB_ADDR_PREFIX_LEN);
-    return !match->config.local && !is_zero(request->session, FB_HANDLE_LEN) &&
+    return !match->config.local && has_handle(request) &&
            !is_zero(vol->end.prefix, FB_ADDR_PREFIX_LEN);
 }
 
@@ -276,6 +289,9 @@ static bool volunteer_fits(const struct fb_match *match, const struct volunteer 
                            const struct fb_match_request *request) {
     uint8_t session[FB_HANDLE_LEN + FB_ADDR_PREFIX_LEN];
     uint8_t failed[sizeof((struct failed *)0)->key];
+    if (has_handle(request) && !(fb_met_may(match->met, request->session, vol->id, match->now_ms) &&
+                                 fb_met_wait(match->met, request->session, match->now_ms) == 0))
+        return false;
     return !(session_key(match, vol, request, session) &&
              fb_map_get(match->sessions, session) != NULL) &&
            !(failed_key(match, &request->end, &vol->end, failed) &&
@@ -349,10 +365,18 @@ static void remember_failed(struct fb_match *match, const struct pair *pair, uin
 
 /* ---- Pairs ---- */
 
-static void free_pair(struct fb_match *match, struct pair *pair) {
-    fb_map_take(match->pairs, &pair->id);
+/* The session may have this volunteer, and others near it, again. */
+static void part(struct fb_match *match, struct pair *pair, bool failed) {
     if (pair->in_sessions)
         fb_map_take(match->sessions, pair->session_key);
+    if (pair->in_met)
+        fb_met_over(match->met, pair->session_key, pair->volunteer->id, failed, match->now_ms);
+    pair->in_sessions = pair->in_met = false;
+}
+
+static void free_pair(struct fb_match *match, struct pair *pair) {
+    fb_map_take(match->pairs, &pair->id);
+    part(match, pair, false);
     if (pair->state == LIVE) {
         match->live--;
         pair->volunteer->country->count.live--;
@@ -389,9 +413,7 @@ static void withdraw(struct fb_match *match, struct pair *pair) {
         return;
     }
     fb_map_take(match->pairs, &pair->id);
-    if (pair->in_sessions)
-        fb_map_take(match->sessions, pair->session_key);
-    pair->in_sessions = false;
+    part(match, pair, false);
     pair->state = WITHDRAWN;
     pair->request = NULL;
     fb_list_remove(&pair->offers);
@@ -413,7 +435,10 @@ static int offer(struct fb_match *match, struct volunteer *vol, struct request *
     fb_list_init(&pair->pending);
     bool keyed = session_key(match, vol, &request->data, pair->session_key);
     pair->in_sessions = keyed && fb_map_put(match->sessions, pair->session_key, pair) == 0;
-    if ((keyed && !pair->in_sessions) || fb_map_put(match->pairs, &pair->id, pair) != 0) {
+    pair->in_met = has_handle(&request->data) &&
+                   fb_met_offered(match->met, request->data.session, vol->id, now_ms) == 0;
+    if ((keyed && !pair->in_sessions) || (has_handle(&request->data) && !pair->in_met) ||
+        fb_map_put(match->pairs, &pair->id, pair) != 0) {
         free_pair(match, pair);
         return FB_ERR_NOMEM;
     }
@@ -442,6 +467,7 @@ static void serve_waiting(struct fb_match *match, struct volunteer *vol, uint64_
 
 int fb_match_ready(struct fb_match *match, uint64_t volunteer, uint16_t places, uint64_t now_ms) {
     struct volunteer *vol = fb_map_get(match->volunteers, &volunteer);
+    match->now_ms = now_ms;
     if (vol == NULL)
         return FB_ERR_NOT_FOUND;
     vol->silent = false;
@@ -455,6 +481,7 @@ int fb_match_ready(struct fb_match *match, uint64_t volunteer, uint16_t places, 
 
 void fb_match_leave(struct fb_match *match, uint64_t volunteer, uint64_t now_ms) {
     struct volunteer *vol = fb_map_take(match->volunteers, &volunteer);
+    match->now_ms = now_ms;
     if (vol == NULL)
         return;
     FB_LIST_EACH (link, &vol->pairs) {
@@ -481,12 +508,15 @@ static struct pair *find_pair(const struct fb_match *match, uint64_t volunteer, 
 int fb_match_answered(struct fb_match *match, uint64_t volunteer, uint64_t id, void **request_ctx,
                       uint64_t now_ms) {
     struct pair *pair = find_pair(match, volunteer, id, OFFERED);
+    match->now_ms = now_ms;
     if (pair == NULL || !fb_list_empty(&pair->pending)) /* it has not been shown yet */
         return FB_ERR_NOT_FOUND;
     *request_ctx = pair->request->ctx;
     free_request(match, pair->request);
     pair->request = NULL;
     pair->state = LIVE;
+    if (pair->in_met)
+        fb_met_answered(match->met, pair->session_key, pair->volunteer->id, now_ms);
     fb_list_remove(&pair->offers);
     match->live++;
     match->matched++;
@@ -497,6 +527,7 @@ int fb_match_answered(struct fb_match *match, uint64_t volunteer, uint64_t id, v
 int fb_match_declined(struct fb_match *match, uint64_t volunteer, uint64_t id, enum fb_decline why,
                       uint64_t now_ms) {
     struct pair *pair = find_pair(match, volunteer, id, OFFERED);
+    match->now_ms = now_ms;
     if (pair == NULL || !fb_list_empty(&pair->pending))
         return FB_ERR_NOT_FOUND;
     end_request(match, pair->request, FB_MATCH_AGAIN);
@@ -507,11 +538,13 @@ int fb_match_declined(struct fb_match *match, uint64_t volunteer, uint64_t id, e
 int fb_match_done(struct fb_match *match, uint64_t volunteer, uint64_t id, enum fb_outcome outcome,
                   uint64_t now_ms) {
     struct pair *pair = find_pair(match, volunteer, id, LIVE);
+    match->now_ms = now_ms;
     if (pair == NULL)
         return FB_ERR_NOT_FOUND;
     if (outcome == FB_OUTCOME_PEER_FAILED) {
         match->peer_failed++;
         remember_failed(match, pair, now_ms);
+        part(match, pair, true);
     }
     free_pair(match, pair);
     return 0;
@@ -519,9 +552,16 @@ int fb_match_done(struct fb_match *match, uint64_t volunteer, uint64_t id, enum 
 
 /* ---- Requests ---- */
 
+uint64_t fb_match_wait(const struct fb_match *match, const uint8_t session[static FB_HANDLE_LEN],
+                       uint64_t now_ms) {
+    return is_zero(session, FB_HANDLE_LEN) ? 0 : fb_met_wait(match->met, session, now_ms);
+}
+
 int fb_match_request(struct fb_match *match, const struct fb_match_request *data, void *ctx,
                      uint64_t now_ms, uint64_t *id) {
-    if (fb_map_count(match->requests) >= match->config.requests_max)
+    match->now_ms = now_ms;
+    if (fb_map_count(match->requests) >= match->config.requests_max ||
+        fb_match_wait(match, data->session, now_ms) > 0)
         return FB_ERR_LIMIT;
     struct request *request = fb_alloc(match->mem, sizeof *request);
     if (request == NULL)
@@ -548,6 +588,7 @@ int fb_match_request(struct fb_match *match, const struct fb_match_request *data
 
 void fb_match_cancel(struct fb_match *match, uint64_t id, uint64_t now_ms) {
     struct request *request = fb_map_get(match->requests, &id);
+    match->now_ms = now_ms;
     if (request == NULL)
         return;
     if (request->pair != NULL)
@@ -558,6 +599,7 @@ void fb_match_cancel(struct fb_match *match, uint64_t id, uint64_t now_ms) {
 /* ---- Time and actions ---- */
 
 void fb_match_tick(struct fb_match *match, uint64_t now_ms) {
+    match->now_ms = now_ms;
     FB_LIST_EACH (link, &match->offers) {
         struct pair *pair = FB_CONTAINER(link, struct pair, offers);
         if (pair->deadline > now_ms)
@@ -672,5 +714,6 @@ void fb_match_free(struct fb_match *match) {
     fb_map_free(match->pairs);
     fb_map_free(match->sessions);
     fb_map_free(match->failed_by_key);
+    fb_met_free(match->met);
     fb_free(match->mem, match);
 }

@@ -4,11 +4,12 @@
  * until that returns false. Times are milliseconds; fb_match_tick() when fb_match_deadline() comes.
  *
  * Rules (DESIGN section 5): a volunteer is never given a client of its own country; a session has
- * at most one live match in each /24 or /56; two hard NATs never meet, and opposite a hard one
- * stands an easy one rather than one that nobody knows; a pair whose data channel failed is not
- * tried again for a while; the volunteer that has waited longest goes first. One volunteer per
- * offer: if it declines or is silent, the client is told at once to come back with a fresh offer.
- * `local` lifts the country and prefix rules.
+ * at most one live match in each /24 or /56, at most one with each volunteer, and meets at most so
+ * many volunteers an hour (core/met.h); two hard NATs never meet, and opposite a hard one stands an
+ * easy one rather than one that nobody knows; a pair whose data channel failed is not tried again
+ * for a while; the volunteer that has waited longest goes first. One volunteer per offer: if it
+ * declines or is silent, the client is told at once to come back with a fresh offer. `local` lifts
+ * the country and prefix rules.
  *
  * Ids of volunteers, requests and matches are numbers that are never used twice within a matcher's
  * life; calls with one that is gone are ignored or return FB_ERR_NOT_FOUND, as each says.
@@ -28,12 +29,14 @@
 
 struct fb_match_config {
     bool local;
-    uint32_t request_ms;     /* how long a request waits for a volunteer; 0: 20 s */
-    uint32_t answer_ms;      /* how long a volunteer has to answer; 0: 10 s */
-    uint32_t failed_ms;      /* how long a failed pair is remembered; 0: 1 h */
-    uint32_t volunteers_max; /* 0: 65,536 */
-    uint32_t requests_max;   /* waiting and offered; 0: 4,096 */
-    uint32_t failed_max;     /* remembered pairs, oldest forgotten first; 0: 65,536 */
+    uint32_t request_ms;      /* how long a request waits for a volunteer; 0: 20 s */
+    uint32_t answer_ms;       /* how long a volunteer has to answer; 0: 10 s */
+    uint32_t failed_ms;       /* how long a failed pair is remembered; 0: 1 h */
+    uint32_t volunteers_max;  /* 0: 65,536 */
+    uint32_t requests_max;    /* waiting and offered; 0: 4,096 */
+    uint32_t failed_max;      /* remembered pairs, oldest forgotten first; 0: 65,536 */
+    uint32_t volunteers_hour; /* that one session may meet; 0: 64 */
+    uint32_t sessions_max;    /* remembered, longest unused forgotten first; 0: 65,536 */
 };
 
 /* A volunteer or a client, as far as matching cares. */
@@ -81,7 +84,10 @@ struct fb_match_request {
     bool browsers_only;             /* FB_OFFER_BROWSERS_ONLY */
 };
 
-/* 0, FB_ERR_NOMEM, FB_ERR_LIMIT. */
+/* How long a session must wait, in ms, before it may meet one more volunteer; 0: it may. */
+uint64_t fb_match_wait(const struct fb_match *match, const uint8_t session[static FB_HANDLE_LEN],
+                       uint64_t now_ms);
+/* 0, FB_ERR_NOMEM, FB_ERR_LIMIT (also while fb_match_wait()). */
 int fb_match_request(struct fb_match *match, const struct fb_match_request *request, void *ctx,
                      uint64_t now_ms, uint64_t *id);
 /* The client went away: its volunteer, if any, is told; no action for the request follows. */

@@ -7,6 +7,7 @@
 #define INITIAL_T UINT64_C(1000000)
 #define MIN_VARIATION UINT64_C(50000) /* data channels reorder by tens of ms under load */
 #define MAX_PROBE UINT64_C(2000000)
+#define FIRST_PROBE UINT64_C(400000)
 #define WIDEN_MAX 8
 #define LOSSY_SAMPLE 256 /* packets judged before fb_sent_too_lossy may say yes */
 
@@ -55,6 +56,7 @@ int fb_sent_add(struct fb_sent *sent, uint64_t number, size_t size,
     if (fb_list_empty(&sent->in_flight))
         sent->ack_time = now;
     fb_list_push(&sent->in_flight, &packet->link);
+    fb_window_sent(&sent->window, &packet->stamp, packet->size, sent->bytes, now);
     sent->bytes += packet->size;
     fb_sent_note(sent, number);
     return 0;
@@ -102,6 +104,7 @@ static bool covered(const struct fb_frame *ack, size_t *at, uint64_t number) {
 int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
                 const struct fb_sent_sink *sink, unsigned *progress, unsigned *spurious) {
     uint64_t largest = ack->ranges[0].hi - 1;
+    uint64_t rtt = 0;
     *progress = *spurious = 0;
     if (largest >= sent->end)
         return FB_ERR_MALFORMED;
@@ -114,9 +117,12 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
             break;
         if (!covered(ack, &at, packet->number))
             continue;
-        if (packet->number == largest)
-            rtt_sample(sent, now - packet->time, ack->value);
+        if (packet->number == largest) {
+            rtt = now - packet->time;
+            rtt_sample(sent, rtt, ack->value);
+        }
         ++*progress;
+        fb_window_delivered(&sent->window, &packet->stamp, packet->time, packet->size, now);
         give(packet, sink, true);
         forget(sent, packet);
     }
@@ -126,9 +132,11 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
         if (!covered(ack, &at, packet->number))
             continue;
         ++*spurious;
+        sent->window.delivered += packet->size; /* long ago: says nothing of the rate */
         give(packet, sink, true);
         forget(sent, packet);
     }
+    fb_window_update(&sent->window, rtt, sent->bytes, now);
     sent->whole += *progress + *spurious;
     if (*spurious > 0 && sent->widen < WIDEN_MAX)
         sent->widen *= 2;
@@ -139,9 +147,13 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
     return 0;
 }
 
-/* RFC 9002 section 6.2: the wait doubles with each probe in vain. */
+/* RFC 9002 section 6.2: the wait doubles with each probe in vain. The first comes soon however wide
+ * T is, since a PING costs nothing and a dead path must not be waited for. */
 static uint64_t probe_time(const struct fb_sent *sent) {
     uint64_t wait = fb_sent_threshold(sent) << (sent->probes < 5 ? sent->probes : 5);
+    uint64_t soon = sent->smoothed_rtt + FIRST_PROBE;
+    if (sent->probes == 0 && sent->smoothed_rtt > 0 && wait > soon)
+        wait = soon;
     return sent->ack_time + (wait < MAX_PROBE || sent->probes == 0 ? wait : MAX_PROBE);
 }
 

@@ -15,6 +15,7 @@
 #include "base/env.h"
 #include "base/list.h"
 #include "core/frame.h"
+#include "core/window.h"
 
 /* What a packet carried, enough to make it again from the session's state. */
 struct fb_sent_frame {
@@ -37,6 +38,7 @@ struct fb_sent_packet {
     struct fb_list link;
     uint64_t number, time; /* us */
     size_t size;           /* of the whole message, or FB_SENT_SIZE_MIN */
+    struct fb_window_stamp stamp;
     bool lost;
     uint8_t count;
     struct fb_sent_frame frames[]; /* count of them */
@@ -48,6 +50,7 @@ struct fb_sent {
     struct fb_list lost;      /* declared lost, oldest declaration first */
     size_t lost_count;        /* in that list */
     size_t bytes;             /* in flight */
+    struct fb_window window;  /* how many may be */
     uint64_t end;             /* highest number sent, plus one */
     uint64_t acked;           /* highest number acknowledged, plus one */
     uint64_t ack_time;        /* when something new was last acknowledged, or sending began anew */

@@ -34,11 +34,12 @@ const char *fb_path_reason_text(enum fb_path_reason reason) {
 
 void fb_session_config_init(struct fb_session_config *config, bool client) {
     memset(config, 0, sizeof *config);
-    config->max_stream_data = client ? 2 << 20 : 1 << 20;
-    config->max_data = client ? 8 << 20 : 4 << 20;
+    config->first_stream_data = client ? 64 << 10 : 32 << 10;
+    config->max_stream_data = client ? 4 << 20 : 2 << 20;
+    config->max_data = client ? 32 << 20 : 16 << 20;
     config->max_streams = client ? 0 : 256;
-    config->send_buffer_stream = 1 << 20;
-    config->send_buffer = 4 << 20;
+    config->send_buffer_stream = client ? 2 << 20 : 4 << 20;
+    config->send_buffer = client ? 8 << 20 : 16 << 20;
 }
 
 int fb_session_make(struct fb_session **out, const struct fb_session_config *config, bool client,
@@ -50,13 +51,15 @@ int fb_session_make(struct fb_session **out, const struct fb_session_config *con
     s->mem = config->mem;
     s->client = client;
     s->now = s->heard = now;
-    s->no_path_since = FB_NEVER;
+    s->no_path_since = s->pace_at = FB_NEVER;
     s->next_path = 1;
     s->in_limit = config->max_data;
     s->streams_limit = config->max_streams;
     fb_list_init(&s->paths);
     fb_list_init(&s->event_streams);
-    fb_list_init(&s->send_streams);
+    fb_list_init(&s->control_streams);
+    fb_list_init(&s->fresh_streams);
+    fb_list_init(&s->bulk_streams);
     fb_list_init(&s->datagrams_out);
     fb_list_init(&s->datagrams_in);
     fb_list_init(&s->posts_in);
@@ -161,6 +164,7 @@ uint64_t fb_session_deadline(const struct fb_session *s) {
         return s->now;
     if (s->retry_at > s->now)
         deadline = s->retry_at;
+    deadline = earlier(deadline, s->pace_at);
     if (s->ready) {
         deadline = earlier(deadline, s->heard + FB_SESSION_IDLE_US);
         if (s->no_path_since != FB_NEVER)
@@ -321,7 +325,7 @@ void fb_session_stats(const struct fb_session *s, struct fb_session_stats *stats
     FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
         uint64_t rtt = p->sent.smoothed_rtt;
-        if (p->state == PATH_OPEN && rtt > 0 && (best == 0 || rtt < best))
+        if (p->state == FB_PATH_IS_OPEN && rtt > 0 && (best == 0 || rtt < best))
             best = rtt;
     }
     *stats = s->stats;

@@ -3,10 +3,10 @@
  * reorder, alter or withhold what they carry, and vanish. doc/protocol.md sections 2 to 4 give the
  * formats. Sans-IO: the owner hands in time (microseconds of any steady clock, never going back),
  * messages that arrived, and data of streams; it takes out messages to send, events and a deadline.
- *
- * The owner's loop, after any call below:
+ * * The owner's loop, after any call below:
  *     while (fb_session_next(s, &event)) ...act...
  *     while ((n = fb_session_send(s, &path, buf, now)) > 0) ...give buf to that path...
+ *     ...both again, until neither gives anything: what was sent makes room for more...
  *     ...arm a timer for fb_session_deadline(s), then call fb_session_tick(s, now)...
  *
  * Life of a path at the client: fb_session_first() makes its id and the first message, which
@@ -38,8 +38,8 @@ struct fb_tokens; /* core/tokens.h: the attach tokens of one egress process */
 #define FB_SESSION_PATHS_MAX 32                        /* at once, per session */
 #define FB_SESSION_NO_PATH_US (60 * UINT64_C(1000000)) /* so long lives a session without a path */
 #define FB_SESSION_IDLE_US (180 * UINT64_C(1000000))   /* ... and so long without a packet */
-#define FB_PATH_WINDOW (512 * 1024)                    /* bytes in flight on one path */
-#define FB_SESSION_POST_MAX 8192                       /* bytes of one FB_EVENT_POST message */
+#define FB_PATH_PACKET_MIN 1100  /* the smallest that a path may be held to, bytes */
+#define FB_SESSION_POST_MAX 8192 /* bytes of one FB_EVENT_POST message */
 #define FB_DATAGRAM_MAX 1400
 
 struct fb_session_config {
@@ -51,10 +51,15 @@ struct fb_session_config {
     uint8_t egress_id[FB_EGRESS_ID_LEN];   /* the egress's public key */
     uint8_t egress_key[FB_KEY_LEN];        /* egress only: its private key */
     uint8_t process_id[FB_PROCESS_ID_LEN]; /* egress only */
-    /* What this side is ready to receive: bytes per stream, bytes in all streams, and (egress)
-     * streams open at once. */
-    uint64_t max_stream_data, max_data, max_streams;
-    /* Bytes written but not acknowledged that this side keeps: per stream, and in all. */
+    /*
+     * What this side is ready to receive, and so may have to hold: bytes in all streams, and
+     * (egress) streams open at once. A stream begins with a window of first_stream_data, which
+     * grows to max_stream_data while its owner keeps up. Half of max_data is for that, half for the
+     * first windows, so that streams which nobody reads never stop the others.
+     */
+    uint64_t first_stream_data, max_stream_data, max_data, max_streams;
+    /* Bytes written but not acknowledged that this side keeps: per stream, and in all. A quarter
+     * of the latter is shared by what has not been sent; a stream keeps 16 KiB of that at least. */
     uint64_t send_buffer_stream, send_buffer;
 };
 
@@ -127,6 +132,47 @@ void fb_session_path_down(struct fb_session *s, uint32_t path, uint64_t now);
 void fb_session_path_queued(struct fb_session *s, uint32_t path, size_t bytes);
 /* Paths on which data can flow now. */
 size_t fb_session_open_paths(const struct fb_session *s);
+/*
+ * A warm spare: an open path that gets no data, of either end (the peer is told), as long as
+ * another is open and not suspect; then data flows on it at once, as on any other, until another is
+ * back. May be said of a path in any state. FB_ERR_NOT_FOUND: it is gone.
+ */
+int fb_session_path_standby(struct fb_session *s, uint32_t path, bool standby);
+
+/*
+ * The largest packet that suits a path, in both directions (the peer is told), from
+ * FB_PATH_PACKET_MIN to FB_MESSAGE_MAX bytes. The session makes them smaller where the path is
+ * slow; larger ones remain possible for what cannot be cut. FB_ERR_NOT_FOUND: it is gone.
+ */
+int fb_session_path_max_packet(struct fb_session *s, uint32_t path, size_t bytes);
+
+enum fb_path_state {
+    FB_PATH_IS_OFFERED,  /* client: the first message is made */
+    FB_PATH_IS_UP,       /* client: the channel is open, the egress has not answered */
+    FB_PATH_IS_ATTACHED, /* egress: the first message was good, the channel may not be open */
+    FB_PATH_IS_OPEN,
+    FB_PATH_IS_CLOSED, /* gone; kept 3 T for late acknowledgements */
+};
+
+/* What is known of one path, to judge its worth by. */
+struct fb_path_stats {
+    enum fb_path_state state;
+    bool standby;                     /* said by this end or by the peer */
+    bool suspect;                     /* this end waits in vain for acknowledgements */
+    uint64_t since_us;                /* when it came into its state */
+    uint64_t heard_us;                /* last authenticated packet; before: when it was made */
+    uint64_t smoothed_rtt_us;         /* 0: no sample yet */
+    uint64_t min_rtt_us;              /* 0: no sample yet */
+    uint64_t send_rate, receive_rate; /* bytes a second of late: acknowledged, arrived */
+    uint64_t sent_bytes;              /* of packets, acknowledged */
+    uint64_t received_bytes;          /* of packets, authenticated */
+    size_t in_flight;                 /* bytes sent, not acknowledged, not given up */
+    size_t window;                    /* bytes that may be in flight now */
+    bool full;                        /* of late there was always more to send than it took */
+};
+/* FB_ERR_NOT_FOUND: it is gone. */
+int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t now,
+                          struct fb_path_stats *stats);
 
 /*
  * A session message (kind byte included) from a path; it is decrypted in place. 0, also for what

@@ -45,12 +45,12 @@ static int first_handshake(struct fb_session *s, uint8_t out[static FB_FIRST_LEN
         fb_path_remove(s, old);
     c->noise_free(s->noise);
     s->noise = start_noise(s, true);
-    if (s->noise == NULL || fb_path_add(s, 0, PATH_OFFERED, now) == NULL)
+    if (s->noise == NULL || fb_path_add(s, 0, FB_PATH_IS_OFFERED, now) == NULL)
         return FB_ERR_NOMEM;
     uint8_t payload[HELLO_PAYLOAD];
     struct fb_wr wr = fb_wr_make(payload, sizeof payload);
     fb_wr_varint(&wr, s->config.max_data);
-    fb_wr_varint(&wr, s->config.max_stream_data);
+    fb_wr_varint(&wr, s->config.first_stream_data);
     fb_wr_zeros(&wr, fb_wr_room(&wr));
     out[0] = FB_KIND_SESSION;
     out[1] = FB_FIRST_HANDSHAKE;
@@ -65,7 +65,7 @@ static int first_token(struct fb_session *s, uint32_t *path, uint8_t out[static 
             entry = &s->tokens[i];
     if (entry == NULL || s->path_count >= FB_SESSION_PATHS_MAX)
         return FB_ERR_AGAIN;
-    struct fb_path *p = fb_path_add(s, entry->path, PATH_OFFERED, now);
+    struct fb_path *p = fb_path_add(s, entry->path, FB_PATH_IS_OFFERED, now);
     if (p == NULL)
         return FB_ERR_NOMEM;
     memset(out, 0, FB_FIRST_LEN);
@@ -162,7 +162,7 @@ static int write_reply(struct fb_session *s, struct fb_path *p, struct fb_noise 
         count++;
     fb_wr_bytes(&wr, s->config.process_id, FB_PROCESS_ID_LEN);
     fb_wr_varint(&wr, s->config.max_data);
-    fb_wr_varint(&wr, s->config.max_stream_data);
+    fb_wr_varint(&wr, s->config.first_stream_data);
     fb_wr_varint(&wr, s->config.max_streams);
     fb_wr_u8(&wr, count);
     for (uint8_t i = 0; i < count; i++) {
@@ -192,7 +192,7 @@ static int answer(struct fb_session *s, const uint8_t *first, uint64_t now) {
     if (err == 0) {
         s->out_limit = fb_rd_varint(&rd);
         s->peer_stream_data = fb_rd_varint(&rd);
-        p = rd.ok ? fb_path_add(s, 0, PATH_ATTACHED, now) : NULL;
+        p = rd.ok ? fb_path_add(s, 0, FB_PATH_IS_ATTACHED, now) : NULL;
         err = !rd.ok ? FB_ERR_MALFORMED : p == NULL ? FB_ERR_NOMEM : write_reply(s, p, noise);
     }
     if (err == 0)
@@ -237,7 +237,7 @@ int fb_session_attach(struct fb_tokens *tokens, const uint8_t first[static FB_FI
     fb_session_issue_tokens(s);
     if (s->closed || s->closing || s->path_count >= FB_SESSION_PATHS_MAX)
         return FB_ERR_LIMIT;
-    struct fb_path *p = fb_path_add(s, id, PATH_ATTACHED, now);
+    struct fb_path *p = fb_path_add(s, id, FB_PATH_IS_ATTACHED, now);
     if (p == NULL)
         return FB_ERR_NOMEM;
     memcpy(msg, first, sizeof msg);

@@ -5,6 +5,7 @@
  *   session_path.c    life of a path, what its packets' fate means
  *   session_recv.c    packets and frames in
  *   session_send.c    packets out
+ *   session_sched.c   which path they take, and which stream is served next
  *   session_stream.c  the stream calls of the owner
  */
 #ifndef FB_CORE_SESSION_IMPL_H
@@ -12,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "core/meter.h"
 #include "core/packet.h"
 #include "core/sent.h"
 #include "core/session.h"
@@ -25,6 +27,7 @@
 #define FB_POSTS_MAX 8
 #define FB_QUEUE_MAX 32 /* datagrams, and posts received and not yet taken */
 #define FB_ABANDONS_MAX 32
+#define FB_ECHOES_MAX 8
 #define FB_PATH_ACK_RANGES 32
 #define FB_PATH_QUEUE_MAX ((size_t)256 * 1024)
 #define FB_ACK_EVERY 4 /* packets that ask for it */
@@ -35,25 +38,16 @@
 #define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
 #define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
 #define FB_REKEY (3600 * FB_S)
-#define FB_PACKET_MIN 1100 /* the smallest packet that a peer may ask for, bytes */
 /* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
  * its own; more would be there to make this side work. */
 #define FB_PACKET_FRAMES_MAX 128
 #define FB_PATH_RESERVE ((size_t)32 * 1024) /* of the window, for control */
 #define FB_RETRY (50 * FB_MS)               /* after a failed allocation */
 
-enum path_state {
-    PATH_OFFERED,  /* client: the first message is made */
-    PATH_UP,       /* client: the channel is open, the egress has not answered */
-    PATH_ATTACHED, /* egress: the first message was good, the client's channel may not be open */
-    PATH_OPEN,
-    PATH_CLOSED, /* gone; kept 3 T for late acknowledgements */
-};
-
 struct fb_path {
     struct fb_list link;
     uint32_t id;
-    enum path_state state;
+    enum fb_path_state state;
     uint64_t since; /* of the state */
     uint64_t heard; /* last authenticated packet */
     struct fb_packets packets;
@@ -63,9 +57,12 @@ struct fb_path {
     unsigned ack_count;             /* packets since the last ACK */
     uint64_t highest_time;          /* arrival of the highest number */
     size_t queued;                  /* fb_session_path_queued() */
-    size_t max_packet;              /* wanted by the peer */
+    size_t max_packet, want_packet; /* largest wanted by the peer, by this end */
     uint64_t status_out, status_in; /* sequence numbers of PATH_STATUS; in: next acceptable */
-    bool suspect, send_ping, send_status, send_close;
+    uint64_t suspect_since;         /* packets below this number prove nothing any more */
+    bool standby, peer_standby;     /* a spare in the eyes of this end, of the peer */
+    bool suspect, peer_suspect, send_ping, send_status, send_close;
+    struct fb_meter sent_meter, received_meter;
     bool event_open, event_closed;
     enum fb_path_reason reason;
     uint8_t *reply; /* egress, path 0: FB_REPLY_LEN bytes to send first, or NULL */
@@ -98,6 +95,12 @@ struct fb_abandon {
     bool used, queue;
 };
 
+/* The first bytes of a stream, to be sent once more on another path than this. */
+struct fb_echo {
+    struct fb_sent_frame frame;
+    uint32_t path;
+};
+
 struct fb_session {
     struct fb_session_config config;
     const struct fb_mem *mem;
@@ -106,6 +109,7 @@ struct fb_session {
     void *user;
     uint64_t now, heard, no_path_since;
     uint64_t retry_at; /* nothing is sent before, for want of memory */
+    uint64_t pace_at;  /* what waits may go out then */
 
     struct fb_noise *noise; /* client, before the handshake is done */
     uint8_t send_secret[FB_KEY_LEN], recv_secret[FB_KEY_LEN];
@@ -117,14 +121,20 @@ struct fb_session {
     size_t path_count; /* without the closed ones */
 
     struct fb_map *streams;
-    struct fb_list event_streams, send_streams;
+    struct fb_list event_streams;
+    struct fb_list control_streams;             /* with limits and resets to send */
+    struct fb_list fresh_streams, bulk_streams; /* with data to send: see session_sched.c */
+    struct fb_echo echoes[FB_ECHOES_MAX];
+    size_t echo_count;
     struct fb_ranges seen; /* egress: ids of streams ever opened; client: of tokens ever given */
     uint64_t next_stream;  /* client */
     uint64_t streams_limit, streams_gone;
     uint64_t peer_stream_data;     /* the limit that the peer starts each stream with */
     uint64_t out_total, out_limit; /* session flow control, sending */
     uint64_t in_total, in_read, in_limit;
+    uint64_t grown;    /* bytes by which streams' windows are larger than their first ones */
     uint64_t buffered; /* written and not acknowledged, all streams */
+    uint64_t unsent;   /* of these, never sent */
     bool send_max_data, send_max_streams;
     bool starved; /* a write was cut short by config.send_buffer, not by its stream's own */
 
@@ -152,7 +162,8 @@ void fb_session_issue_tokens(struct fb_session *s);
 /* session_path.c */
 struct fb_path *fb_path_find(const struct fb_session *s, uint32_t id);
 /* Adds a path in state; keyed when the secrets are known. NULL: FB_ERR_NOMEM. */
-struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum path_state state, uint64_t now);
+struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum fb_path_state state,
+                            uint64_t now);
 void fb_path_remove(struct fb_session *s, struct fb_path *p);
 int fb_path_key(struct fb_session *s, struct fb_path *p, uint64_t now);
 void fb_path_set_open(struct fb_session *s, struct fb_path *p, uint64_t now);
@@ -165,17 +176,43 @@ void fb_path_tick(struct fb_session *s, struct fb_path *p, uint64_t now);
 /* What becomes of a frame that was acknowledged or lost. */
 struct fb_sent_sink fb_path_sink(struct fb_session *s);
 bool fb_path_usable(const struct fb_path *p);
+/* Either end wants it left idle. */
+bool fb_path_spare(const struct fb_path *p);
+/* A size that somebody wants, within what packets may have. */
+size_t fb_path_packet(uint64_t bytes);
+void fb_path_suspect(struct fb_path *p, bool suspect);
+
+/* session_sched.c */
+/* Whether a packet of this path may carry what any path may. */
+bool fb_path_serves(const struct fb_session *s, const struct fb_path *p);
+/* May reserve bytes more than the window be in flight? */
+bool fb_path_room(const struct fb_path *p, size_t reserve);
+/* The path on which a packet that may use reserve arrives first: it is not paced. NULL: none. */
+struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve);
+/* The path beside `than` on which first bytes of a stream may go again. NULL: none has room. */
+struct fb_path *fb_sched_other(const struct fb_session *s, uint32_t than, size_t reserve);
+/* The path for bulk data now. NULL: it waits, for time when s->pace_at says so. */
+struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now);
+/* All that could be sent has been: paths with room left are not filled. */
+void fb_sched_limited(struct fb_session *s, bool more, uint64_t now);
+/* The stream whose data goes next; NULL: none has any. */
+struct fb_stream *fb_sched_stream(struct fb_session *s);
+/* len bytes of it went out. */
+void fb_sched_spent(struct fb_session *s, struct fb_stream *st, size_t len);
 
 /* session_stream.c */
 struct fb_stream *fb_stream_find(const struct fb_session *s, uint64_t id);
 struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id);
-void fb_stream_wake(struct fb_session *s, struct fb_stream *st);  /* FB_EVENT_STREAM */
-void fb_stream_queue(struct fb_session *s, struct fb_stream *st); /* has something to send */
+void fb_stream_wake(struct fb_session *s, struct fb_stream *st);    /* FB_EVENT_STREAM */
+void fb_stream_queue(struct fb_session *s, struct fb_stream *st);   /* has something to send */
+void fb_stream_requeue(struct fb_session *s, struct fb_stream *st); /* ... again: goes first */
 /* Frees the stream when it is complete and told of; call last. */
 void fb_stream_settle(struct fb_session *s, struct fb_stream *st);
 void fb_stream_free(struct fb_session *s, struct fb_stream *st);
 /* Drops what is to be sent, sends RESET_STREAM instead. */
 void fb_stream_drop_output(struct fb_session *s, struct fb_stream *st, uint64_t code);
+/* A piece of the stream's data is in a packet. */
+void fb_stream_went(struct fb_session *s, struct fb_stream *st, const struct fb_piece *piece);
 /* Bytes left the send buffers: streams that waited for the room are woken. */
 void fb_session_unbuffer(struct fb_session *s, uint64_t len);
 /* Window that the owner gave back. */

@@ -14,7 +14,11 @@ struct fb_path *fb_path_find(const struct fb_session *s, uint32_t id) {
 }
 
 bool fb_path_usable(const struct fb_path *p) {
-    return p->state == PATH_OPEN || p->state == PATH_ATTACHED;
+    return p->state == FB_PATH_IS_OPEN || p->state == FB_PATH_IS_ATTACHED;
+}
+
+bool fb_path_spare(const struct fb_path *p) {
+    return p->standby || p->peer_standby;
 }
 
 int fb_path_key(struct fb_session *s, struct fb_path *p, uint64_t now) {
@@ -22,7 +26,7 @@ int fb_path_key(struct fb_session *s, struct fb_path *p, uint64_t now) {
                            now);
 }
 
-struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum path_state state,
+struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum fb_path_state state,
                             uint64_t now) {
     struct fb_path *p = fb_alloc(s->mem, sizeof *p);
     if (p == NULL)
@@ -33,6 +37,7 @@ struct fb_path *fb_path_add(struct fb_session *s, uint32_t id, enum path_state s
     p->ack_due = FB_NEVER;
     p->max_packet = FB_MESSAGE_MAX;
     fb_sent_init(&p->sent, s->mem);
+    p->want_packet = FB_MESSAGE_MAX;
     fb_ranges_init(&p->received, s->mem, FB_PATH_ACK_RANGES);
     if (s->ready && fb_path_key(s, p, now) != 0) {
         fb_free(s->mem, p);
@@ -52,7 +57,7 @@ static void drop_reply(struct fb_session *s, struct fb_path *p) {
 }
 
 static void uncount(struct fb_session *s, const struct fb_path *p, uint64_t now) {
-    if (p->state != PATH_CLOSED && --s->path_count == 0)
+    if (p->state != FB_PATH_IS_CLOSED && --s->path_count == 0)
         s->no_path_since = now;
 }
 
@@ -67,7 +72,7 @@ void fb_path_remove(struct fb_session *s, struct fb_path *p) {
 }
 
 void fb_path_set_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
-    p->state = PATH_OPEN;
+    p->state = FB_PATH_IS_OPEN;
     p->since = p->heard = now;
     p->event_open = true;
     p->send_status = true;
@@ -85,12 +90,12 @@ static void abandon(struct fb_session *s, uint32_t id) {
 void fb_path_close(struct fb_session *s, struct fb_path *p, enum fb_path_reason reason,
                    bool tell_owner, bool tell_peer, uint64_t now) {
     struct fb_sent_sink sink = fb_path_sink(s);
-    if (p->state == PATH_CLOSED)
+    if (p->state == FB_PATH_IS_CLOSED)
         return;
     uncount(s, p, now);
     if (tell_peer && s->ready)
         abandon(s, p->id);
-    p->state = PATH_CLOSED;
+    p->state = FB_PATH_IS_CLOSED;
     p->since = now;
     p->reason = reason;
     p->event_open = false;
@@ -134,7 +139,7 @@ static void stream_frame(struct fb_session *s, const struct fb_sent_frame *f, bo
     if (err != 0)
         fb_session_close(s, FB_CLOSE_INTERNAL);
     if (!acked)
-        fb_stream_queue(s, st);
+        fb_stream_requeue(s, st);
     fb_stream_settle(s, st);
 }
 
@@ -196,22 +201,34 @@ static uint64_t keepalive(const struct fb_session *s) {
 uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     uint64_t sent = fb_sent_deadline(&p->sent);
     switch (p->state) {
-    case PATH_OFFERED: return FB_NEVER;
-    case PATH_UP: return p->since + FB_REPLY_WAIT;
-    case PATH_ATTACHED: return p->since + FB_ATTACHED_WAIT;
-    case PATH_OPEN: {
+    case FB_PATH_IS_OFFERED: return FB_NEVER;
+    case FB_PATH_IS_UP: return p->since + FB_REPLY_WAIT;
+    case FB_PATH_IS_ATTACHED: return p->since + FB_ATTACHED_WAIT;
+    case FB_PATH_IS_OPEN: {
         uint64_t alive = p->heard + keepalive(s);
         return s->client && !p->send_ping && p->sent.bytes == 0 && alive < sent ? alive : sent;
     }
-    case PATH_CLOSED: return p->since + 3 * fb_sent_threshold(&p->sent);
+    case FB_PATH_IS_CLOSED: return p->since + 3 * fb_sent_threshold(&p->sent);
     }
     return FB_NEVER;
+}
+
+size_t fb_path_packet(uint64_t bytes) {
+    return bytes < FB_PATH_PACKET_MIN ? FB_PATH_PACKET_MIN
+           : bytes > FB_MESSAGE_MAX   ? FB_MESSAGE_MAX
+                                      : (size_t)bytes;
+}
+
+void fb_path_suspect(struct fb_path *p, bool suspect) {
+    p->send_status |= p->suspect != suspect;
+    p->suspect = suspect;
+    p->suspect_since = p->packets.next;
 }
 
 static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
     FB_LIST_EACH (it, &s->paths) {
         const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (p != not &&p->state == PATH_OPEN && !p->suspect)
+        if (p != not &&p->state == FB_PATH_IS_OPEN && !p->suspect)
             return true;
     }
     return false;
@@ -222,8 +239,10 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
     unsigned lost;
     if (fb_sent_tick(&p->sent, now, &sink, &lost) == FB_SENT_PROBE) {
         p->send_ping = true;
-        if (other_open(s, p)) {
-            p->suspect = true;
+        /* Where packets still arrive, acknowledgements may stand in a queue with them. */ bool
+            heard = now - p->heard < fb_sent_threshold(&p->sent) / 4;
+        if (other_open(s, p) && (!heard || p->sent.probes >= 2)) {
+            fb_path_suspect(p, true);
             fb_sent_lose_all(&p->sent, now, &sink);
         }
     }
@@ -240,14 +259,14 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
 
 void fb_path_tick(struct fb_session *s, struct fb_path *p, uint64_t now) {
     switch (p->state) {
-    case PATH_OFFERED: break;
-    case PATH_UP:
-    case PATH_ATTACHED:
+    case FB_PATH_IS_OFFERED: break;
+    case FB_PATH_IS_UP:
+    case FB_PATH_IS_ATTACHED:
         if (fb_path_deadline(s, p) <= now)
             fb_path_close(s, p, FB_PATH_NO_REPLY, true, true, now);
         break;
-    case PATH_OPEN: tick_open(s, p, now); break;
-    case PATH_CLOSED:
+    case FB_PATH_IS_OPEN: tick_open(s, p, now); break;
+    case FB_PATH_IS_CLOSED:
         if (fb_path_deadline(s, p) <= now && !p->event_closed)
             fb_path_remove(s, p);
         break;
@@ -259,10 +278,10 @@ void fb_path_tick(struct fb_session *s, struct fb_path *p, uint64_t now) {
 int fb_session_path_up(struct fb_session *s, uint32_t path, uint64_t now) {
     struct fb_path *p = fb_path_find(s, path);
     s->now = now;
-    if (p == NULL || p->state == PATH_CLOSED)
+    if (p == NULL || p->state == FB_PATH_IS_CLOSED)
         return FB_ERR_NOT_FOUND;
-    if (p->state == PATH_OFFERED) {
-        p->state = PATH_UP;
+    if (p->state == FB_PATH_IS_OFFERED) {
+        p->state = FB_PATH_IS_UP;
         p->since = now;
     }
     return 0;
@@ -286,6 +305,51 @@ void fb_session_path_queued(struct fb_session *s, uint32_t path, size_t bytes) {
 size_t fb_session_open_paths(const struct fb_session *s) {
     size_t open = 0;
     FB_LIST_EACH (it, &s->paths)
-        open += FB_CONTAINER(it, struct fb_path, link)->state == PATH_OPEN;
+        open += FB_CONTAINER(it, struct fb_path, link)->state == FB_PATH_IS_OPEN;
     return open;
+}
+
+int fb_session_path_standby(struct fb_session *s, uint32_t path, bool standby) {
+    struct fb_path *p = fb_path_find(s, path);
+    if (p == NULL || p->state == FB_PATH_IS_CLOSED)
+        return FB_ERR_NOT_FOUND;
+    if (p->standby != standby && fb_path_usable(p))
+        p->send_status = true;
+    p->standby = standby;
+    return 0;
+}
+
+int fb_session_path_max_packet(struct fb_session *s, uint32_t path, size_t bytes) {
+    struct fb_path *p = fb_path_find(s, path);
+    if (p == NULL || p->state == FB_PATH_IS_CLOSED)
+        return FB_ERR_NOT_FOUND;
+    bytes = fb_path_packet(bytes);
+    if (p->want_packet != bytes && fb_path_usable(p))
+        p->send_status = true;
+    p->want_packet = bytes;
+    return 0;
+}
+
+int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t now,
+                          struct fb_path_stats *stats) {
+    const struct fb_path *p = fb_path_find(s, path);
+    if (p == NULL)
+        return FB_ERR_NOT_FOUND;
+    *stats = (struct fb_path_stats){
+        .state = p->state,
+        .standby = fb_path_spare(p),
+        .suspect = p->suspect,
+        .since_us = p->since,
+        .heard_us = p->heard,
+        .smoothed_rtt_us = p->sent.smoothed_rtt,
+        .min_rtt_us = p->sent.window.min_rtt,
+        .send_rate = fb_meter_rate(&p->sent_meter, now),
+        .receive_rate = fb_meter_rate(&p->received_meter, now),
+        .sent_bytes = p->sent_meter.total,
+        .received_bytes = p->received_meter.total,
+        .in_flight = p->sent.bytes,
+        .window = fb_window_bytes(&p->sent.window),
+        .full = p->sent.bytes > 0 && p->sent.window.limited_until == 0,
+    };
+    return 0;
 }

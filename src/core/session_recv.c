@@ -153,7 +153,7 @@ static verdict on_token(struct fb_session *s, const struct fb_frame *f) {
 
 static void on_abandon(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
     struct fb_path *p = f->path <= UINT32_MAX ? fb_path_find(s, (uint32_t)f->path) : NULL;
-    if (p != NULL && p->state != PATH_CLOSED) {
+    if (p != NULL && p->state != FB_PATH_IS_CLOSED) {
         fb_path_close(s, p, FB_PATH_ABANDONED, true, false, now);
         return;
     }
@@ -168,14 +168,17 @@ static void on_abandon(struct fb_session *s, const struct fb_frame *f, uint64_t 
     }
 }
 
-static void on_path_status(struct fb_session *s, const struct fb_frame *f) {
+static void on_path_status(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
     struct fb_path *p = f->path <= UINT32_MAX ? fb_path_find(s, (uint32_t)f->path) : NULL;
     if (p == NULL || f->sequence < p->status_in)
         return;
     p->status_in = f->sequence + 1;
-    p->max_packet = f->value < FB_PACKET_MIN    ? FB_PACKET_MIN
-                    : f->value > FB_MESSAGE_MAX ? FB_MESSAGE_MAX
-                                                : (size_t)f->value;
+    p->peer_standby = f->code & FB_STATUS_STANDBY;
+    bool suspect = f->code & FB_STATUS_SUSPECT;
+    if (suspect && !p->peer_suspect && p->received.n > 0)
+        p->ack_due = now; /* the last of them may have been lost: once more, elsewhere */
+    p->peer_suspect = suspect;
+    p->max_packet = fb_path_packet(f->value);
 }
 
 static struct fb_blob *keep(struct fb_session *s, const struct fb_frame *f) {
@@ -223,11 +226,13 @@ static verdict on_ack(struct fb_session *s, const struct fb_frame *f, uint64_t n
     unsigned progress, spurious;
     if (p == NULL)
         return FB_CLOSE_NONE; /* died more than 3 T ago */
+    uint64_t delivered = p->sent.window.delivered;
     if (fb_sent_ack(&p->sent, f, now, &sink, &progress, &spurious) != 0)
         return FB_CLOSE_PROTOCOL;
     s->stats.spurious_packets += spurious;
-    if (progress + spurious > 0)
-        p->suspect = false;
+    fb_meter_add(&p->sent_meter, p->sent.window.delivered - delivered, now);
+    if (p->suspect && p->sent.acked > p->suspect_since)
+        fb_path_suspect(p, false);
     return FB_CLOSE_NONE;
 }
 
@@ -250,7 +255,7 @@ static verdict on_frame(struct fb_session *s, const struct fb_frame *f, uint64_t
     case FB_FRAME_MAX_STREAM_DATA:
     case FB_FRAME_MAX_STREAMS: return on_limit(s, f);
     case FB_FRAME_CLOSE: return on_close(s, f);
-    case FB_FRAME_PATH_STATUS: on_path_status(s, f); return FB_CLOSE_NONE;
+    case FB_FRAME_PATH_STATUS: on_path_status(s, f, now); return FB_CLOSE_NONE;
     case FB_FRAME_PATH_ABANDON: on_abandon(s, f, now); return FB_CLOSE_NONE;
     case FB_FRAME_BROKER:
     case FB_FRAME_NETWORK_DOCUMENT: return on_post(s, f);
@@ -309,7 +314,7 @@ int fb_session_recv(struct fb_session *s, uint32_t path, uint8_t *msg, size_t le
     s->now = now;
     if (s->closed || s->closing)
         return FB_ERR_CLOSED;
-    if (p == NULL || p->state == PATH_CLOSED || len < 2)
+    if (p == NULL || p->state == FB_PATH_IS_CLOSED || len < 2)
         return 0;
     int err;
     s->stats.received_bytes += len;
@@ -333,7 +338,8 @@ int fb_session_recv(struct fb_session *s, uint32_t path, uint8_t *msg, size_t le
     }
     s->stats.received_packets++;
     s->heard = p->heard = now;
-    if (p->state != PATH_OPEN)
+    fb_meter_add(&p->received_meter, len, now);
+    if (p->state != FB_PATH_IS_OPEN)
         fb_path_set_open(s, p, now);
     return on_packet(s, p, number, frames, frames_len, now);
 }

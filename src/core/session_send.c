@@ -1,6 +1,10 @@
 #include "base/err.h"
 #include "core/session_impl.h"
 
+#define PIECE_MIN 64                      /* bytes of a stream that are worth a frame */
+#define ECHO_BYTES 4096                   /* of each stream, that are sent twice */
+#define URGENT_RESERVE ((size_t)8 * 1024) /* of the window, for streams that have just begun */
+
 /* A packet being written: frames go to wr, what must be remembered of them to sent. */
 struct draft {
     struct fb_session *s;
@@ -8,7 +12,8 @@ struct draft {
     struct fb_wr wr;
     struct fb_sent_frame sent[FB_SENT_FRAMES_MAX];
     size_t count;
-    bool asks; /* elicits an acknowledgement */
+    size_t target; /* bytes of frames that suit the path; single control frames may be larger */
+    bool asks;     /* elicits an acknowledgement */
 };
 
 static bool has_room(const struct draft *d) {
@@ -59,7 +64,7 @@ static bool ack_is_due(const struct fb_path *p, uint64_t now) {
 
 /* Acknowledgements go by their own path, and by another when that one is suspect or gone. */
 static bool ack_goes_elsewhere(const struct fb_path *p) {
-    return p->state == PATH_CLOSED || p->suspect;
+    return p->state == FB_PATH_IS_CLOSED || p->suspect || p->peer_suspect;
 }
 
 static void put_acks(struct draft *d, uint64_t now) {
@@ -67,30 +72,47 @@ static void put_acks(struct draft *d, uint64_t now) {
         put_ack(d, d->p, now);
     FB_LIST_EACH (it, &d->s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        if (p != d->p && d->p->state == PATH_OPEN && ack_goes_elsewhere(p) && ack_is_due(p, now))
+        if (p != d->p && d->p->state == FB_PATH_IS_OPEN && ack_goes_elsewhere(p) &&
+            ack_is_due(p, now))
             put_ack(d, p, now);
     }
 }
 
 /* ---- control ---- */
 
-static void put_path_control(struct draft *d) {
-    struct fb_path *p = d->p;
-    if (p->send_status) {
-        struct fb_frame f = {.type = FB_FRAME_PATH_STATUS,
-                             .path = p->id,
-                             .sequence = p->status_out,
-                             .code = FB_STATUS_AVAILABLE,
-                             .value = FB_MESSAGE_MAX};
-        if (put(d, &f, p->id)) {
-            p->status_out++;
-            p->send_status = false;
-        }
+/* Of a path that is suspect another tells. */
+static bool status_goes_elsewhere(const struct fb_path *p) {
+    return p->send_status && p->suspect && p->state == FB_PATH_IS_OPEN;
+}
+
+static void put_status(struct draft *d, struct fb_path *of) {
+    struct fb_frame f = {.type = FB_FRAME_PATH_STATUS,
+                         .path = of->id,
+                         .sequence = of->status_out,
+                         .code = (of->standby ? FB_STATUS_STANDBY : 0) |
+                                 (of->suspect ? FB_STATUS_SUSPECT : 0),
+                         .value = of->want_packet};
+    if (put(d, &f, of->id)) {
+        of->status_out++;
+        of->send_status = false;
     }
-    if (p->send_ping) {
+}
+
+static void put_path_control(struct draft *d) {
+    if (d->p->send_status && !d->p->suspect)
+        put_status(d, d->p);
+    if (d->p->send_ping) {
         struct fb_frame f = {.type = FB_FRAME_PING};
         if (put(d, &f, 0))
-            p->send_ping = false;
+            d->p->send_ping = false;
+    }
+}
+
+static void put_statuses(struct draft *d) {
+    FB_LIST_EACH (it, &d->s->paths) {
+        struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        if (status_goes_elsewhere(p))
+            put_status(d, p);
     }
 }
 
@@ -171,14 +193,43 @@ static void put_stream_control(struct draft *d, struct fb_stream *st) {
             st->send_stop = false;
     }
     if (st->send_limit) {
-        struct fb_frame f = {.type = FB_FRAME_MAX_STREAM_DATA,
-                             .stream = st->id,
-                             .value = st->read + d->s->config.max_stream_data};
+        struct fb_frame f = {
+            .type = FB_FRAME_MAX_STREAM_DATA, .stream = st->id, .value = st->read + st->window};
         if (put(d, &f, st->id)) {
             st->in_limit = f.value;
             st->send_limit = false;
         }
     }
+}
+
+static void put_stream_frame(struct draft *d, struct fb_stream *st, const struct fb_piece *piece) {
+    fb_frame_write_stream(&d->wr, st->id, piece->offset, piece->fin, piece->len);
+    for (size_t done = 0; done < piece->len;) {
+        size_t n = piece->len - done;
+        const uint8_t *data = fb_blocks_at(&st->out, piece->offset + done, &n);
+        fb_wr_bytes(&d->wr, data, n);
+        done += n;
+    }
+    d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM,
+                                                 .id = st->id,
+                                                 .offset = piece->offset,
+                                                 .len = (uint32_t)piece->len,
+                                                 .fin = piece->fin};
+    d->asks = true;
+}
+
+/* The first bytes of a stream are often all of a request, or what the rest waits for. */
+static void keep_echo(struct draft *d, const struct fb_stream *st, const struct fb_piece *piece) {
+    struct fb_session *s = d->s;
+    struct fb_sent_frame f = d->sent[d->count - 1];
+    if (!piece->fresh || piece->offset >= ECHO_BYTES || s->echo_count == FB_ECHOES_MAX ||
+        fb_session_open_paths(s) < 2)
+        return;
+    if (f.offset + f.len > ECHO_BYTES) {
+        f.len = (uint32_t)(ECHO_BYTES - f.offset);
+        f.fin = false;
+    }
+    s->echoes[s->echo_count++] = (struct fb_echo){f, d->p->id};
 }
 
 /* One piece of the stream's data. False when nothing was written. */
@@ -188,103 +239,52 @@ static bool put_stream_data(struct draft *d, struct fb_stream *st) {
     if (!has_room(d) || !fb_stream_piece(st, s->out_limit - s->out_total, &piece))
         return false;
     size_t overhead = fb_frame_stream_overhead(st->id, piece.offset);
-    size_t room = fb_wr_room(&d->wr);
-    if (room <= overhead)
+    size_t room = d->target > d->wr.len ? d->target - d->wr.len : 0;
+    if (room <= overhead + (d->wr.len > 0 ? PIECE_MIN : 0))
         return false;
     if (piece.len > room - overhead) {
         piece.len = room - overhead;
         piece.fin = false;
     }
-    fb_frame_write_stream(&d->wr, st->id, piece.offset, piece.fin, piece.len);
-    for (size_t done = 0; done < piece.len;) {
-        size_t n = piece.len - done;
-        const uint8_t *data = fb_blocks_at(&st->out, piece.offset + done, &n);
-        fb_wr_bytes(&d->wr, data, n);
-        done += n;
-    }
-    fb_stream_sent(st, &piece);
-    if (piece.fresh)
-        s->out_total += piece.len;
-    d->sent[d->count++] = (struct fb_sent_frame){.type = FB_FRAME_STREAM,
-                                                 .id = st->id,
-                                                 .offset = piece.offset,
-                                                 .len = (uint32_t)piece.len,
-                                                 .fin = piece.fin};
-    d->asks = true;
+    put_stream_frame(d, st, &piece);
+    fb_stream_went(s, st, &piece);
+    keep_echo(d, st, &piece);
     return true;
 }
 
-/*
- * Streams take turns: one piece each, a packet at a time. Control ignores the path's window, but
- * for a reserve that keeps it bounded.
- */
-static void put_streams(struct draft *d, bool data) {
-    struct fb_session *s = d->s;
-    FB_LIST_EACH (it, &s->send_streams) {
-        struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
+static void put_streams_control(struct draft *d) {
+    FB_LIST_EACH (it, &d->s->control_streams) {
+        struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, control_link);
         put_stream_control(d, st);
-        bool wrote = data && put_stream_data(d, st);
-        struct fb_piece piece;
-        bool more = fb_stream_piece(st, s->out_limit - s->out_total, &piece);
-        if (!has_room(d) || fb_wr_room(&d->wr) < 64 || (!data && more)) {
-            if (wrote && more) { /* its turn is over */
-                fb_list_remove(&st->send_link);
-                fb_list_push(&s->send_streams, &st->send_link);
-            }
-            if (!has_room(d) || fb_wr_room(&d->wr) < 64)
-                break;
-            continue;
-        }
-        if (!more && !fb_stream_has_control(st))
-            fb_list_remove(&st->send_link);
+        if (fb_stream_has_control(st))
+            return; /* no room for it */
+        fb_list_remove(it);
     }
 }
 
-/* ---- which path ---- */
-
-static bool window_open(const struct fb_path *p, size_t reserve) {
-    return p->sent.bytes + FB_MESSAGE_MAX <= FB_PATH_WINDOW + reserve &&
-           p->queued < FB_PATH_QUEUE_MAX + reserve;
-}
-
-/* The quickest path with room; a suspect one only when there is no other, be it without room: what
- * goes out on a path that is dead holds up its stream until it is sent again. */
-static struct fb_path *best_path(const struct fb_session *s, size_t reserve) {
-    struct fb_path *best = NULL;
-    bool healthy = false;
-    FB_LIST_EACH (it, &s->paths) {
-        struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        healthy |= p->state == PATH_OPEN && !p->suspect;
-        if (p->state != PATH_OPEN || !window_open(p, reserve))
-            continue;
-        if (best == NULL || (best->suspect && !p->suspect) ||
-            (best->suspect == p->suspect && p->sent.smoothed_rtt < best->sent.smoothed_rtt))
-            best = p;
+/* Until the packet has the size that suits the path. bulk: more than what may use the reserve. */
+static void put_streams_data(struct draft *d, bool bulk) {
+    struct fb_stream *st;
+    while ((st = fb_sched_stream(d->s)) != NULL && (bulk || st->fresh > 0)) {
+        size_t before = d->wr.len;
+        if (!put_stream_data(d, st))
+            return;
+        fb_sched_spent(d->s, st, d->wr.len - before);
     }
-    return best != NULL && best->suspect && healthy ? NULL : best;
 }
+
+/* ---- what waits ---- */
 
 static bool session_has_control(const struct fb_session *s) {
-    bool any = s->send_max_data || s->send_max_streams || s->datagrams_out_count > 0;
+    bool any = s->send_max_data || s->send_max_streams || s->datagrams_out_count > 0 ||
+               !fb_list_empty(&s->control_streams);
     for (size_t i = 0; i < FB_TOKENS_IN_HAND; i++)
         any |= s->tokens[i].queue;
     for (size_t i = 0; i < FB_ABANDONS_MAX; i++)
         any |= s->abandons[i].queue;
     for (size_t i = 0; i < FB_POSTS_MAX; i++)
         any |= s->posts[i].queue;
-    FB_LIST_EACH (it, &s->send_streams)
-        any |= fb_stream_has_control(FB_CONTAINER(it, struct fb_stream, send_link));
     return any;
-}
-
-static bool session_has_data(const struct fb_session *s) {
-    FB_LIST_EACH (it, &s->send_streams) {
-        struct fb_piece piece;
-        if (fb_stream_piece(FB_CONTAINER(it, struct fb_stream, send_link),
-                            s->out_limit - s->out_total, &piece))
-            return true;
-    }
-    return false;
 }
 
 /* ---- packets ---- */
@@ -311,24 +311,32 @@ static size_t finish(struct draft *d, uint8_t *buf, uint64_t now) {
 }
 
 static struct draft start(struct fb_session *s, struct fb_path *p, uint8_t *buf) {
+    size_t size = fb_window_packet(&p->sent.window);
+    size = size < p->max_packet ? size : p->max_packet;
+    size = size < p->want_packet ? size : p->want_packet;
     return (struct draft){
         .s = s,
         .p = p,
-        .wr = fb_wr_make(buf + FB_PACKET_HEADER, p->max_packet - FB_PACKET_OVERHEAD)};
+        .target = size - FB_PACKET_OVERHEAD,
+        .wr = fb_wr_make(buf + FB_PACKET_HEADER, FB_MESSAGE_MAX - FB_PACKET_OVERHEAD)};
 }
 
-static size_t send_packet(struct fb_session *s, struct fb_path *p, uint8_t *buf, uint64_t now) {
+/* bulk: this path was chosen for data, and has room for it. */
+static size_t send_packet(struct fb_session *s, struct fb_path *p, bool bulk, uint8_t *buf,
+                          uint64_t now) {
     struct draft d = start(s, p, buf);
     put_acks(&d, now);
     put_path_control(&d);
-    /* A suspect path is asked whether it lives; what matters goes by another as long as there is
-     * one. */
-    if (p->state == PATH_OPEN && window_open(p, FB_PATH_RESERVE) &&
-        (!p->suspect || best_path(s, FB_PATH_RESERVE) == p)) {
+    /* A suspect path is asked whether it lives, a spare kept warm; what matters goes by another as
+     * long as there is one. */
+    if (fb_path_serves(s, p) && fb_path_room(p, FB_PATH_RESERVE)) {
+        put_statuses(&d);
         put_limits(&d);
         put_path_ids(&d);
         put_messages(&d);
-        put_streams(&d, window_open(p, 0));
+        put_streams_control(&d);
+        if (bulk || fb_path_room(p, URGENT_RESERVE))
+            put_streams_data(&d, bulk);
     }
     return finish(&d, buf, now);
 }
@@ -350,6 +358,28 @@ static size_t send_reply(struct fb_session *s, struct fb_path *p, uint8_t *buf) 
     return FB_REPLY_LEN;
 }
 
+/* Once more by another path what has just gone by one, if there is room at once. */
+static size_t send_echo(struct fb_session *s, uint32_t *path, uint8_t *buf, uint64_t now) {
+    const struct fb_echo *echo = &s->echoes[--s->echo_count];
+    const struct fb_sent_frame *f = &echo->frame;
+    struct fb_path *p = fb_sched_other(s, echo->path, URGENT_RESERVE);
+    struct fb_stream *st = fb_stream_find(s, f->id);
+    /* Acknowledged data is not there any more. */
+    if (p == NULL || st == NULL || st->reset_sent || st->send_reset ||
+        fb_stream_out_base(st) > f->offset)
+        return 0;
+    struct fb_piece piece = {.offset = f->offset, .len = f->len, .fin = f->fin};
+    struct draft d = start(s, p, buf);
+    if (piece.len > d.target - PIECE_MIN) {
+        piece.len = d.target - PIECE_MIN;
+        piece.fin = false;
+    }
+    put_acks(&d, now);
+    put_stream_frame(&d, st, &piece);
+    *path = p->id;
+    return finish(&d, buf, now);
+}
+
 /* The path's own needs, whatever its window. */
 static size_t send_urgent(struct fb_session *s, struct fb_path *p, uint8_t *buf, uint64_t now) {
     if (p->reply != NULL)
@@ -358,25 +388,41 @@ static size_t send_urgent(struct fb_session *s, struct fb_path *p, uint8_t *buf,
         return 0;
     if (s->closing)
         return p->send_close ? send_close(s, p, buf, now) : 0;
-    if (p->send_ping || p->send_status || (ack_is_due(p, now) && !p->suspect))
-        return send_packet(s, p, buf, now);
+    if (p->send_ping || (p->send_status && !p->suspect) ||
+        (ack_is_due(p, now) && !ack_goes_elsewhere(p)))
+        return send_packet(s, p, fb_sched_data(s, now) == p, buf, now);
     return 0;
 }
 
-static struct fb_path *path_for_rest(struct fb_session *s, uint64_t now) {
-    bool acks = false;
+static size_t send_rest(struct fb_session *s, uint32_t *path, uint8_t *buf, uint64_t now) {
+    bool control = session_has_control(s), bulk = true;
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
-        acks |= ack_goes_elsewhere(p) && ack_is_due(p, now) && p->received.n > 0;
+        control |= ack_goes_elsewhere(p) && ack_is_due(p, now) && p->received.n > 0;
+        control |= status_goes_elsewhere(p);
     }
-    if (acks || session_has_control(s))
-        return best_path(s, FB_PATH_RESERVE);
-    return session_has_data(s) ? best_path(s, 0) : NULL;
+    struct fb_stream *st = fb_sched_stream(s);
+    struct fb_path *p = NULL;
+    if (control)
+        p = fb_sched_control(s, FB_PATH_RESERVE);
+    else if (st != NULL && st->fresh > 0)
+        p = fb_sched_control(s, URGENT_RESERVE);
+    if (p != NULL && st != NULL)
+        bulk = fb_sched_data(s, now) == p;
+    else if (st != NULL)
+        p = fb_sched_data(s, now);
+    if (p == NULL) {
+        fb_sched_limited(s, st != NULL, now);
+        return 0;
+    }
+    *path = p->id;
+    return send_packet(s, p, bulk, buf, now);
 }
 
 size_t fb_session_send(struct fb_session *s, uint32_t *path, uint8_t buf[static FB_MESSAGE_MAX],
                        uint64_t now) {
     s->now = now;
+    s->pace_at = FB_NEVER;
     if (s->closed || now < s->retry_at)
         return 0;
     FB_LIST_EACH (it, &s->paths) {
@@ -391,9 +437,10 @@ size_t fb_session_send(struct fb_session *s, uint32_t *path, uint8_t buf[static 
         s->closed = s->event_closed = true;
         return 0;
     }
-    struct fb_path *p = s->ready ? path_for_rest(s, now) : NULL;
-    if (p == NULL)
-        return 0;
-    *path = p->id;
-    return send_packet(s, p, buf, now);
+    while (s->echo_count > 0) {
+        size_t n = send_echo(s, path, buf, now);
+        if (n > 0)
+            return n;
+    }
+    return s->ready ? send_rest(s, path, buf, now) : 0;
 }

@@ -1,6 +1,11 @@
 #include "base/err.h"
 #include "core/session_impl.h"
 
+#define UNSENT_MIN                                                                                 \
+    (16 * 1024) /* bytes that each stream may have waiting, whatever the others have */
+#define RTT_MIN (20 * FB_MS)
+#define RECOVERY (400 * FB_MS) /* of SCTP, by its timer */
+
 struct fb_stream *fb_stream_find(const struct fb_session *s, uint64_t id) {
     return fb_map_get(s->streams, &id);
 }
@@ -16,7 +21,8 @@ struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id) {
     if (st == NULL)
         return NULL;
     fb_stream_init(st, s->mem, id);
-    st->in_limit = s->config.max_stream_data;
+    st->in_limit = st->window = s->config.first_stream_data;
+    st->window_time = s->now;
     st->out_limit = s->peer_stream_data;
     if (fb_map_put(s->streams, &id, st) != 0) {
         fb_free(s->mem, st);
@@ -26,6 +32,7 @@ struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id) {
 }
 
 void fb_stream_free(struct fb_session *s, struct fb_stream *st) {
+    s->grown -= st->window - s->config.first_stream_data;
     fb_map_take(s->streams, &st->id);
     fb_stream_clear(st);
     fb_free(s->mem, st);
@@ -39,17 +46,13 @@ void fb_stream_wake(struct fb_session *s, struct fb_stream *st) {
         fb_list_push(&s->event_streams, &st->event_link);
 }
 
-void fb_stream_queue(struct fb_session *s, struct fb_stream *st) {
-    if (fb_list_empty(&st->send_link))
-        fb_list_push(&s->send_streams, &st->send_link);
-}
-
 void fb_stream_settle(struct fb_session *s, struct fb_stream *st) {
     if (!fb_stream_complete(st))
         return;
     if (!st->silent) { /* told of, then freed, by fb_session_next() */
         st->dead = true;
         fb_list_remove(&st->send_link);
+        fb_list_remove(&st->control_link);
         if (fb_list_empty(&st->event_link))
             fb_list_push(&s->event_streams, &st->event_link);
         return;
@@ -85,6 +88,7 @@ void fb_stream_drop_output(struct fb_session *s, struct fb_stream *st, uint64_t 
         (st->fin_acked && fb_stream_out_base(st) == st->written))
         return;
     fb_session_unbuffer(s, st->written - fb_stream_out_base(st));
+    s->unsent -= st->written - st->sent;
     fb_blocks_clear(&st->out);
     fb_ranges_clear(&st->lost);
     fb_ranges_clear(&st->acked);
@@ -105,14 +109,42 @@ int fb_stream_open(struct fb_session *s, uint64_t *stream) {
     return 0;
 }
 
+/* ---- what is written and not acknowledged ---- */
+
+static uint64_t left(uint64_t limit, uint64_t used) {
+    return used < limit ? limit - used : 0;
+}
+
+/* Dynamic thresholds (Choudhury and Hahne, 1998): each may have half of what is free, so that a
+ * stream which is not sent leaves room for the others, and they leave it some. */
+static uint64_t unsent_limit(const struct fb_session *s) {
+    uint64_t half = left(s->config.send_buffer / 4, s->unsent) / 2;
+    return half > UNSENT_MIN ? half : UNSENT_MIN;
+}
+
+static size_t room_of(const struct fb_session *s, const struct fb_stream *st) {
+    uint64_t room = left(s->config.send_buffer_stream, st->written - fb_stream_out_base(st));
+    uint64_t all = left(s->config.send_buffer, s->buffered);
+    uint64_t unsent = left(unsent_limit(s), st->written - st->sent);
+    room = all < room ? all : room;
+    return (size_t)(unsent < room ? unsent : room);
+}
+
+void fb_stream_went(struct fb_session *s, struct fb_stream *st, const struct fb_piece *piece) {
+    fb_stream_sent(st, piece);
+    if (!piece->fresh)
+        return;
+    s->out_total += piece->len;
+    s->unsent -= piece->len;
+    if (st->wants_room && room_of(s, st) >= unsent_limit(s) / 2)
+        fb_stream_wake(s, st);
+}
+
 size_t fb_stream_room(struct fb_session *s, uint64_t stream) {
     struct fb_stream *st = owned(s, stream);
     if (st == NULL || st->finished || st->send_reset || st->reset_sent || s->closed || s->closing)
         return 0;
-    uint64_t held = st->written - fb_stream_out_base(st);
-    uint64_t own = held < s->config.send_buffer_stream ? s->config.send_buffer_stream - held : 0;
-    uint64_t all = s->buffered < s->config.send_buffer ? s->config.send_buffer - s->buffered : 0;
-    size_t room = (size_t)(own < all ? own : all);
+    size_t room = room_of(s, st);
     if (room == 0)
         st->wants_room = s->starved = true;
     return room;
@@ -130,6 +162,7 @@ size_t fb_stream_write(struct fb_session *s, uint64_t stream, const uint8_t *dat
     if (len == 0 || fb_stream_append(st, data, len) != 0)
         return 0;
     s->buffered += len;
+    s->unsent += len;
     fb_stream_queue(s, st);
     return len;
 }
@@ -152,6 +185,44 @@ bool fb_stream_peek(struct fb_session *s, uint64_t stream, const uint8_t **data,
     return *len == 0 && fb_stream_at_end(st);
 }
 
+/* ---- what is received and not read ---- */
+
+static uint64_t longest_rtt(const struct fb_session *s) {
+    uint64_t longest = RTT_MIN;
+    FB_LIST_EACH (it, &s->paths) {
+        const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        if (p->state == FB_PATH_IS_OPEN && p->sent.smoothed_rtt > longest)
+            longest = p->sent.smoothed_rtt;
+    }
+    return longest;
+}
+
+static void grow_window(struct fb_session *s, struct fb_stream *st) {
+    const struct fb_session_config *c = &s->config;
+    uint64_t more = st->window, most = left(c->max_data / 2, s->grown) / 2;
+    uint64_t own = left(c->max_stream_data, st->window);
+    more = own < more ? own : more;
+    more = most < more ? most : more;
+    st->window += more;
+    s->grown += more;
+}
+
+/*
+ * A stream that reads as much as its window within two round trips is held up by it, or within
+ * RECOVERY more, since what a lossy hop sends again comes so late, and all behind it waits here: it
+ * doubles, within half of what the others have left of the room for that. Told after each quarter.
+ */
+static void open_window(struct fb_session *s, struct fb_stream *st) {
+    if (st->read - st->window_read >= st->window) {
+        if (s->now - st->window_time < 2 * longest_rtt(s) + RECOVERY)
+            grow_window(s, st);
+        st->window_read = st->read;
+        st->window_time = s->now;
+    }
+    st->send_limit = true;
+    fb_stream_queue(s, st);
+}
+
 void fb_stream_consume(struct fb_session *s, uint64_t stream, size_t len) {
     struct fb_stream *st = owned(s, stream);
     if (st == NULL || len > fb_ranges_end(&st->got, st->read) - st->read)
@@ -159,10 +230,8 @@ void fb_stream_consume(struct fb_session *s, uint64_t stream, size_t len) {
     st->read += len;
     fb_blocks_release(&st->in, st->read);
     fb_session_credit(s, len);
-    if (!st->final_known && st->in_limit - st->read <= s->config.max_stream_data / 2) {
-        st->send_limit = true;
-        fb_stream_queue(s, st);
-    }
+    if (!st->final_known && !st->send_limit && st->in_limit - st->read <= st->window / 4 * 3)
+        open_window(s, st);
     fb_stream_settle(s, st);
 }
 

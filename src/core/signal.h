@@ -152,41 +152,6 @@ struct fb_vol_msg {
 int fb_vol_encode(const struct fb_vol_msg *msg, uint8_t *out, size_t cap);
 int fb_vol_decode(struct fb_vol_msg *out, const uint8_t *in, size_t len);
 
-/* ---- Hop control: volunteer and client, volunteer and egress, on a path (FB_KIND_HOP) ---- */
-
-#define FB_HOP_MAX 16 /* longest of these, kind byte included */
-
-enum fb_hop_type {
-    FB_HOP_QUEUE = 1,    /* from the volunteer: bytes it holds that its reader has not taken */
-    FB_HOP_LIMIT = 2,    /* from the volunteer, once, when open: queue that closes the path */
-    FB_HOP_FAREWELL = 3, /* either side: closing, and why */
-    /* 0x10 to 0x1f negotiate lanes. Receivers ignore types that they do not know. */
-};
-
-enum fb_farewell {
-    FB_FAREWELL_OFF = 0,      /* the visitor switched off, the tab closes, the daemon stops */
-    FB_FAREWELL_QUEUE = 1,    /* the queue passed the limit */
-    FB_FAREWELL_PEER = 2,     /* the client's side is gone */
-    FB_FAREWELL_EGRESS = 3,   /* the egress's side is gone */
-    FB_FAREWELL_TIMEOUT = 4,  /* did not open in time */
-    FB_FAREWELL_PROTOCOL = 5, /* the other side broke the rules */
-    FB_FAREWELL_DONE = 6,     /* from client or egress: the path is no longer wanted */
-    FB_FAREWELL_DENIED = 7,   /* from the egress: bad ticket, or over a limit */
-    FB_FAREWELL_COUNT
-};
-
-struct fb_hop_msg {
-    uint8_t type;              /* enum fb_hop_type, or one that this version does not know */
-    uint32_t bytes;            /* QUEUE, LIMIT */
-    enum fb_farewell farewell; /* FAREWELL */
-};
-
-/* The whole message, kind byte included. */
-int fb_hop_encode(const struct fb_hop_msg *msg, uint8_t *out, size_t cap);
-int fb_hop_decode(struct fb_hop_msg *out, const uint8_t *in, size_t len);
-/* A short phrase for a person ("its queue was full"). */
-const char *fb_farewell_text(enum fb_farewell why);
-
 /* ---- Broker and egress: binary messages on their authenticated link ---- */
 
 #define FB_LINK_MAX 2048

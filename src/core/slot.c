@@ -4,94 +4,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
-
-enum stage {
-    FREE = 0,
-    DESCRIBING, /* the offer is here, this side's description is awaited */
-    ANSWERED,   /* RELEASE is awaited */
-    OPENING,    /* hops are opening */
-    CARRYING,   /* both hops are open */
-    ENDING,     /* actions are left to be polled, then free */
-};
-
-/* Actions that a match still owes, in the order in which fb_slot_poll() gives them. */
-enum todo {
-    PEER_CREATE = 1 << 0,
-    SAY_ANSWER = 1 << 1, /* to the broker */
-    EGRESS_OPEN = 1 << 2,
-    EGRESS_ATTACH = 1 << 3,
-    EGRESS_LIMIT = 1 << 4,
-    PEER_LIMIT = 1 << 5,
-    EGRESS_QUEUE = 1 << 6, /* report to the egress: what is queued towards the client */
-    PEER_QUEUE = 1 << 7,
-    EGRESS_BYE = 1 << 8,
-    PEER_BYE = 1 << 9,
-    EGRESS_CLOSE = 1 << 10,
-    PEER_CLOSE = 1 << 11,
-    SAY_DECLINE = 1 << 12,
-    SAY_DONE = 1 << 13,
-};
-#define SAYS (SAY_ANSWER | SAY_DECLINE | SAY_DONE)
-
-enum hop { EGRESS, PEER };
-
-struct match {
-    enum stage stage;
-    unsigned todo;
-    uint32_t m;
-    bool at_broker; /* the broker's current socket knows it as broker_id */
-    uint64_t broker_id;
-    uint64_t deadline;
-    bool made[2]; /* by enum hop: glue has been told to make it, and not that it is gone */
-    bool open[2];
-    size_t held[2];    /* towards that hop */
-    bool reported[2];  /* its queue has been reported as long */
-    uint32_t queue[2]; /* what to report */
-    bool carried;
-    uint32_t egress;
-    enum fb_outcome outcome;
-    enum fb_farewell bye[2];
-    struct fb_desc desc; /* the offer, then the answer */
-    struct fb_vol_release release;
-};
-
-enum broker { DOWN, CONNECTING, GREETING, WELCOME };
-
-/* Actions that the slot itself owes. */
-enum own_todo {
-    BROKER_CLOSE = 1 << 0,
-    BROKER_CONNECT = 1 << 1,
-    SAY_HELLO = 1 << 2,
-    SAY_READY = 1 << 3,
-    SAY_STATUS = 1 << 4,
-    TELL_CHANGED = 1 << 5,
-};
-
-#define REFUSED_MAX 16
-
-struct fb_slot {
-    const struct fb_mem *mem;
-    const struct fb_rng *rng;
-    struct fb_slot_config config;
-    bool on;
-    enum broker broker;
-    uint64_t broker_deadline; /* DOWN: next try; CONNECTING, GREETING: give up; WELCOME: STATUS */
-    uint64_t welcome_ms;      /* since when */
-    unsigned failures;        /* tries of the broker in a row */
-    unsigned promised;        /* READY said, not yet used up by an OFFER */
-    uint32_t todo, last_m;
-    uint64_t refused[REFUSED_MAX]; /* offers to be declined as too many */
-    size_t refused_count;
-    unsigned tries;      /* peer connections that may be begun now */
-    uint64_t tries_ms;   /* when that was last topped up */
-    bool short_of_tries; /* more is promised to the broker when that is */
-    struct fb_slot_view view;
-    uint8_t out[FB_VOL_MAX];
-    struct match matches[FB_SLOT_CAPACITY_MAX];
-};
-
-#define EACH_MATCH(slot, it)                                                                       \
-    for (struct match *it = (slot)->matches; it < (slot)->matches + FB_SLOT_CAPACITY_MAX; it++)
+#include "core/slot_impl.h"
 
 static uint16_t wanted_capacity(uint16_t asked) {
     uint16_t capacity = asked == 0 ? FB_SLOT_CAPACITY_DEFAULT : asked;
@@ -161,9 +74,16 @@ static void reap(struct fb_slot *slot, struct match *match) {
     }
 }
 
-/* bye: what both hops are told; outcome: what the broker is told unless it was carried. */
-static void end(struct fb_slot *slot, struct match *match, enum fb_farewell bye,
-                enum fb_outcome outcome) {
+static void close_all_lanes(struct match *match) {
+    match->close_lanes = match->bye_lanes = 0;
+    for (size_t i = 0; i < FB_LANES_MAX; i++)
+        match->close_lanes |= (uint16_t)((unsigned)match->lanes[i].made << i);
+    if (match->close_lanes != 0)
+        match->todo |= PEER_CLOSE | (match->open[PEER] ? PEER_BYE : 0);
+}
+
+void fb_slot_end(struct fb_slot *slot, struct match *match, enum fb_farewell bye,
+                 enum fb_outcome outcome) {
     unsigned say = match->stage == DESCRIBING ? SAY_DECLINE : SAY_DONE;
     if (match->stage == CARRYING) {
         slot->view.people_now--;
@@ -172,14 +92,13 @@ static void end(struct fb_slot *slot, struct match *match, enum fb_farewell bye,
     if (match->carried && slot->tries < FB_SLOT_TRIES)
         slot->tries++;
     match->todo = match->at_broker ? say : 0;
-    if (match->made[PEER])
-        match->todo |= PEER_CLOSE | (match->open[PEER] ? PEER_BYE : 0);
-    if (match->made[EGRESS])
+    close_all_lanes(match);
+    if (match->made_egress)
         match->todo |= EGRESS_CLOSE | (match->open[EGRESS] ? EGRESS_BYE : 0);
     match->bye[PEER] = match->bye[EGRESS] = bye;
     match->outcome = match->carried ? FB_OUTCOME_CARRIED : outcome;
     match->stage = ENDING;
-    match->deadline = FB_SLOT_NEVER;
+    match->deadline = match->lanes_deadline = FB_SLOT_NEVER;
     slot->todo |= TELL_CHANGED;
     reap(slot, match);
 }
@@ -217,7 +136,7 @@ static void broker_lost(struct fb_slot *slot, uint64_t now_ms) {
         match->at_broker = false;
         match->todo &= ~(unsigned)SAYS;
         if (match->stage == DESCRIBING || match->stage == ANSWERED)
-            end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
+            fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
         reap(slot, match);
     }
     if (slot->on)
@@ -249,7 +168,7 @@ void fb_slot_switch(struct fb_slot *slot, bool on, uint64_t now_ms) {
     }
     EACH_MATCH(slot, match) {
         if (live(match))
-            end(slot, match, FB_FAREWELL_OFF, FB_OUTCOME_STOPPED);
+            fb_slot_end(slot, match, FB_FAREWELL_OFF, FB_OUTCOME_STOPPED);
     }
     bool was_up = slot->broker != DOWN;
     broker_lost(slot, now_ms);
@@ -290,7 +209,7 @@ static void got_welcome(struct fb_slot *slot, const struct fb_vol_welcome *welco
     slot->todo |= SAY_READY | TELL_CHANGED;
 }
 
-static void top_up_tries(struct fb_slot *slot, uint64_t now_ms) {
+void fb_slot_top_up_tries(struct fb_slot *slot, uint64_t now_ms) {
     uint64_t more = (now_ms - slot->tries_ms) / FB_SLOT_TRY_MS, room = FB_SLOT_TRIES - slot->tries;
     if (room == 0) {
         slot->tries_ms = now_ms;
@@ -306,7 +225,7 @@ static bool got_offer(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64
     if (find_broker_id(slot, msg->match) != NULL || msg->desc.setup != FB_SETUP_ACTPASS)
         return false;
     slot->promised -= slot->promised > 0;
-    top_up_tries(slot, now_ms);
+    fb_slot_top_up_tries(slot, now_ms);
     EACH_MATCH(slot, match) {
         if (match->stage == FREE)
             free_one = match;
@@ -323,8 +242,10 @@ static bool got_offer(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64
     free_one->at_broker = true;
     free_one->broker_id = msg->match;
     free_one->deadline = now_ms + FB_SLOT_DESCRIBE_MS;
-    free_one->desc = msg->desc;
-    fb_desc_filter(&free_one->desc, slot->config.local);
+    free_one->offer = msg->desc;
+    fb_desc_filter(&free_one->offer, slot->config.local);
+    free_one->work = free_one->offer;
+    fb_slot_lane_first(free_one);
     free_one->todo = PEER_CREATE;
     return true;
 }
@@ -345,7 +266,7 @@ static bool got_release(struct fb_slot *slot, const struct fb_vol_msg *msg, uint
             return true;
         }
     }
-    end(slot, match, FB_FAREWELL_EGRESS, FB_OUTCOME_EGRESS_FAILED);
+    fb_slot_end(slot, match, FB_FAREWELL_EGRESS, FB_OUTCOME_EGRESS_FAILED);
     return true;
 }
 
@@ -354,7 +275,7 @@ static void got_cancel(struct fb_slot *slot, uint64_t id) {
     if (match == NULL || match->stage >= OPENING)
         return; /* once released, a path is the client's and the egress's business */
     match->at_broker = false;
-    end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
+    fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
 }
 
 static bool got_message(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64_t now_ms) {
@@ -384,21 +305,30 @@ void fb_slot_broker_message(struct fb_slot *slot, const uint8_t *bytes, size_t l
 
 /* ---- Hops ---- */
 
-void fb_slot_peer_described(struct fb_slot *slot, uint32_t m, const struct fb_desc *desc,
+static void match_described(struct fb_slot *slot, struct match *match, const struct fb_desc *desc,
                             uint64_t now_ms) {
-    struct match *match = find(slot, m);
-    if (match == NULL || match->stage != DESCRIBING)
-        return;
     /* The reader's DTLS stack waits for a browser's ClientHello (DESIGN section 2). */
     if (!fb_desc_valid(desc) || desc->setup != FB_SETUP_ACTIVE) {
-        end(slot, match, FB_FAREWELL_PEER, FB_OUTCOME_PEER_FAILED);
+        fb_slot_end(slot, match, FB_FAREWELL_PEER, FB_OUTCOME_PEER_FAILED);
         return;
     }
     match->stage = ANSWERED;
     match->deadline = now_ms + FB_SLOT_RELEASE_MS;
-    match->desc = *desc;
-    fb_desc_filter(&match->desc, slot->config.local);
+    match->work = *desc;
+    fb_desc_filter(&match->work, slot->config.local);
     match->todo |= SAY_ANSWER;
+}
+
+void fb_slot_peer_described(struct fb_slot *slot, uint32_t peer, const struct fb_desc *desc,
+                            uint64_t now_ms) {
+    size_t i;
+    struct match *match = fb_slot_lane_find(slot, peer, &i);
+    if (match == NULL)
+        return;
+    if (match->stage == DESCRIBING)
+        match_described(slot, match, desc, now_ms);
+    else
+        fb_slot_lane_described(match, i, desc, slot->config.local, now_ms);
 }
 
 static void hop_opened(struct fb_slot *slot, struct match *match) {
@@ -413,38 +343,40 @@ static void hop_opened(struct fb_slot *slot, struct match *match) {
     slot->todo |= TELL_CHANGED;
 }
 
-void fb_slot_peer_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
-    struct match *match = find(slot, m);
+void fb_slot_peer_open(struct fb_slot *slot, uint32_t peer, uint64_t now_ms) {
+    size_t i;
+    struct match *match = fb_slot_lane_find(slot, peer, &i);
     if (match == NULL || match->stage == DESCRIBING)
         return;
     match->open[PEER] = true;
+    fb_slot_lane_opened(match, i, now_ms);
     hop_opened(slot, match);
 }
 
 void fb_slot_egress_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
     struct match *match = find(slot, m);
-    if (match == NULL || !match->made[EGRESS] || match->open[EGRESS])
+    if (match == NULL || !match->made_egress || match->open[EGRESS])
         return;
     match->open[EGRESS] = true;
     match->todo |= EGRESS_ATTACH;
     hop_opened(slot, match);
 }
 
-static void hop_closed(struct fb_slot *slot, uint32_t m, enum hop hop) {
-    struct match *match = find(slot, m);
-    if (match == NULL)
+void fb_slot_peer_closed(struct fb_slot *slot, uint32_t peer, uint64_t now_ms) {
+    size_t i;
+    struct match *match = fb_slot_lane_find(slot, peer, &i);
+    if (match == NULL || fb_slot_lane_closed(match, i))
         return;
-    match->made[hop] = match->open[hop] = false;
-    end(slot, match, hop == PEER ? FB_FAREWELL_PEER : FB_FAREWELL_EGRESS,
-        hop == PEER ? FB_OUTCOME_PEER_FAILED : FB_OUTCOME_EGRESS_FAILED);
-}
-
-void fb_slot_peer_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
-    hop_closed(slot, m, PEER);
+    match->open[PEER] = false;
+    fb_slot_end(slot, match, FB_FAREWELL_PEER, FB_OUTCOME_PEER_FAILED);
 }
 
 void fb_slot_egress_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
-    hop_closed(slot, m, EGRESS);
+    struct match *match = find(slot, m);
+    if (match == NULL)
+        return;
+    match->made_egress = match->open[EGRESS] = false;
+    fb_slot_end(slot, match, FB_FAREWELL_EGRESS, FB_OUTCOME_EGRESS_FAILED);
 }
 
 /* ---- Relaying ---- */
@@ -458,7 +390,7 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client) {
 }
 
 static enum fb_relay too_much(struct fb_slot *slot, struct match *match, enum fb_farewell bye) {
-    end(slot, match, bye, FB_OUTCOME_STOPPED);
+    fb_slot_end(slot, match, bye, FB_OUTCOME_STOPPED);
     return FB_RELAY_DROP;
 }
 
@@ -472,10 +404,20 @@ static void report_queue(struct match *match, enum hop to, size_t queued) {
     match->todo |= to == PEER ? EGRESS_QUEUE : PEER_QUEUE;
 }
 
+/* Towards the client: the lane; and one that has stalled is given up. */
+static void choose_lane(struct fb_slot *slot, struct match *match, size_t len,
+                        const uint32_t *queued, uint32_t *lane, uint64_t now_ms) {
+    *lane = (uint32_t)fb_lanes_pick(&match->sending, queued, len, now_ms);
+    int stalled = fb_lanes_stalled(&match->sending, now_ms);
+    if (stalled >= 0 && stalled != (int)*lane)
+        fb_slot_lane_drop(match, (size_t)stalled);
+}
+
 enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
-                            size_t len, size_t queued, uint64_t now_ms) {
+                            size_t len, const uint32_t *queued, uint32_t *lane, uint64_t now_ms) {
     enum hop to = from_client ? EGRESS : PEER;
     struct match *match = find(slot, m);
+    *lane = 0;
     if (match == NULL)
         return FB_RELAY_DROP;
     if (len == 0 || len > FB_MESSAGE_MAX)
@@ -489,9 +431,12 @@ enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, 
             return too_much(slot, match, FB_FAREWELL_QUEUE);
         relay = FB_RELAY_HOLD;
     } else {
-        if (queued > FB_SLOT_QUEUE_MAX - len)
+        size_t sum = from_client ? queued[0] : fb_lanes_held(&match->sending, queued);
+        if (sum > FB_SLOT_QUEUE_MAX - len)
             return too_much(slot, match, FB_FAREWELL_QUEUE);
-        report_queue(match, to, queued + len);
+        report_queue(match, to, sum + len);
+        if (!from_client)
+            choose_lane(slot, match, len, queued, lane, now_ms);
     }
     if (from_client)
         slot->view.bytes_up += len;
@@ -500,11 +445,34 @@ enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, 
     return relay;
 }
 
-void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, size_t queued,
+void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, const uint32_t *queued,
                      uint64_t now_ms) {
     struct match *match = find(slot, m);
     if (match != NULL)
-        report_queue(match, to_client ? PEER : EGRESS, queued);
+        report_queue(match, to_client ? PEER : EGRESS,
+                     to_client ? fb_lanes_held(&match->sending, queued) : queued[0]);
+}
+
+static void take_farewell(struct fb_slot *slot, struct match *match, bool from_client,
+                          enum fb_farewell said) {
+    enum fb_farewell why = from_client ? FB_FAREWELL_PEER : FB_FAREWELL_EGRESS;
+    if (!from_client && said == FB_FAREWELL_DENIED)
+        why = FB_FAREWELL_DENIED; /* the client can do something about that */
+    fb_slot_end(slot, match, why, from_client ? FB_OUTCOME_STOPPED : FB_OUTCOME_EGRESS_FAILED);
+    match->todo &= ~(unsigned)(from_client ? PEER_BYE : EGRESS_BYE);
+}
+
+/* False: this neighbour must not say that. */
+static bool take_hop(struct fb_slot *slot, struct match *match, bool from_client,
+                     const struct fb_hop_msg *msg, uint64_t now_ms) {
+    switch (msg->type) {
+    case FB_HOP_FAREWELL: take_farewell(slot, match, from_client, msg->farewell); return true;
+    case FB_HOP_FULL: match->todo |= match->stage == CARRYING ? SAY_FULL : 0; return !from_client;
+    case FB_HOP_LANE_OFFER:
+    case FB_HOP_LANE_CLOSE: return from_client && fb_slot_lane_hop(slot, match, msg, now_ms);
+    case FB_HOP_LANE_ANSWER: return false;
+    default: return true;
+    }
 }
 
 void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *bytes,
@@ -513,36 +481,31 @@ void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8
     struct fb_hop_msg msg;
     if (match == NULL)
         return;
-    if (fb_hop_decode(&msg, bytes, len) != 0) {
-        end(slot, match, FB_FAREWELL_PROTOCOL, FB_OUTCOME_STOPPED);
-    } else if (msg.type == FB_HOP_FAREWELL) {
-        enum fb_farewell why = from_client ? FB_FAREWELL_PEER : FB_FAREWELL_EGRESS;
-        if (!from_client && msg.farewell == FB_FAREWELL_DENIED)
-            why = FB_FAREWELL_DENIED; /* the client can do something about that */
-        end(slot, match, why, from_client ? FB_OUTCOME_STOPPED : FB_OUTCOME_EGRESS_FAILED);
-        match->todo &= ~(unsigned)(from_client ? PEER_BYE : EGRESS_BYE);
-    }
+    if (fb_hop_decode(&msg, bytes, len) != 0 || !take_hop(slot, match, from_client, &msg, now_ms))
+        fb_slot_end(slot, match, FB_FAREWELL_PROTOCOL, FB_OUTCOME_STOPPED);
 }
 
 /* ---- Time ---- */
 
 static void overdue(struct fb_slot *slot, struct match *match) {
     switch (match->stage) {
-    case DESCRIBING: end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_PEER_FAILED); break;
-    case ANSWERED: end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED); break;
+    case DESCRIBING: fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_PEER_FAILED); break;
+    case ANSWERED: fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED); break;
     default: /* OPENING */
-        end(slot, match, FB_FAREWELL_TIMEOUT,
-            match->open[PEER] ? FB_OUTCOME_EGRESS_FAILED : FB_OUTCOME_PEER_FAILED);
+        fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT,
+                    match->open[PEER] ? FB_OUTCOME_EGRESS_FAILED : FB_OUTCOME_PEER_FAILED);
     }
 }
 
 void fb_slot_tick(struct fb_slot *slot, uint64_t now_ms) {
     EACH_MATCH(slot, match) {
+        if (live(match) && match->lanes_deadline <= now_ms)
+            fb_slot_lane_tick(match, now_ms);
         if (live(match) && match->deadline <= now_ms)
             overdue(slot, match);
     }
     if (slot->short_of_tries && slot->tries_ms + FB_SLOT_TRY_MS <= now_ms) {
-        top_up_tries(slot, now_ms);
+        fb_slot_top_up_tries(slot, now_ms);
         slot->todo |= SAY_READY;
     }
     if (slot->broker_deadline > now_ms)
@@ -559,9 +522,13 @@ void fb_slot_tick(struct fb_slot *slot, uint64_t now_ms) {
 
 uint64_t fb_slot_deadline(const struct fb_slot *slot) {
     uint64_t first = slot->broker_deadline;
-    for (size_t i = 0; i < FB_SLOT_CAPACITY_MAX; i++)
-        if (slot->matches[i].stage != FREE && slot->matches[i].deadline < first)
-            first = slot->matches[i].deadline;
+    for (size_t i = 0; i < FB_SLOT_CAPACITY_MAX; i++) {
+        const struct match *match = &slot->matches[i];
+        if (match->stage != FREE && match->deadline < first)
+            first = match->deadline;
+        if (match->stage != FREE && match->lanes_deadline < first)
+            first = match->lanes_deadline;
+    }
     if (slot->short_of_tries && slot->tries_ms + FB_SLOT_TRY_MS < first)
         first = slot->tries_ms + FB_SLOT_TRY_MS;
     return first;
@@ -582,8 +549,13 @@ static bool say(struct fb_slot *slot, struct fb_slot_action *out, const struct f
                       fb_vol_encode(msg, slot->out, sizeof slot->out));
 }
 
-static bool say_hop(struct fb_slot *slot, struct fb_slot_action *out, enum hop to,
-                    const struct fb_hop_msg *msg) {
+/* To the client: on any lane, the emptiest as far as is known. */
+static bool say_hop(struct fb_slot *slot, const struct match *match, struct fb_slot_action *out,
+                    enum hop to, const struct fb_hop_msg *msg) {
+    int lane = to == PEER ? fb_lanes_least(&match->sending) : 0;
+    if (lane < 0)
+        return false;
+    out->lane = (uint32_t)lane;
     return give_bytes(slot, out, to == PEER ? FB_SLOT_PEER_SEND : FB_SLOT_EGRESS_SEND,
                       fb_hop_encode(msg, slot->out, sizeof slot->out));
 }
@@ -596,44 +568,96 @@ static bool attach(struct fb_slot *slot, struct match *match, struct fb_slot_act
     return give_bytes(slot, out, FB_SLOT_EGRESS_SEND, 1 + FB_TICKET_LEN + FB_FIRST_LEN);
 }
 
-static bool make(struct match *match, struct fb_slot_action *out, enum hop hop) {
-    match->made[hop] = true;
-    out->type = hop == PEER ? FB_SLOT_PEER_CREATE : FB_SLOT_EGRESS_OPEN;
-    out->desc = hop == PEER ? &match->desc : NULL;
+static bool make_peer(struct match *match, struct fb_slot_action *out) {
+    struct lane *lane = &match->lanes[match->working];
+    lane->made = true;
+    out->type = FB_SLOT_PEER_CREATE;
+    out->peer = lane->peer;
+    out->lane = match->working;
+    out->desc = &match->work;
+    return true;
+}
+
+static bool open_egress(struct match *match, struct fb_slot_action *out) {
+    match->made_egress = true;
+    out->type = FB_SLOT_EGRESS_OPEN;
     out->egress = match->egress;
     return true;
+}
+
+/* The lowest lane of the set leaves it; the bit of todo stays while others are left. NULL: none. */
+static struct lane *next_lane(struct match *match, uint16_t *set, enum todo bit) {
+    size_t i = 0;
+    while (i < FB_LANES_MAX && (*set >> i & 1) == 0)
+        i++;
+    if (i == FB_LANES_MAX) /* closed from the other side meanwhile */
+        return NULL;
+    *set &= (uint16_t) ~(1u << i);
+    if (*set != 0)
+        match->todo |= bit;
+    return &match->lanes[i];
+}
+
+static bool close_peer(struct match *match, struct fb_slot_action *out) {
+    struct lane *lane = next_lane(match, &match->close_lanes, PEER_CLOSE);
+    if (lane == NULL)
+        return false;
+    out->type = FB_SLOT_PEER_CLOSE;
+    out->peer = lane->peer;
+    out->lane = (uint32_t)(lane - match->lanes);
+    *lane = (struct lane){0};
+    return true;
+}
+
+/* What is said to a neighbour by hop control. */
+static bool poll_hop(struct fb_slot *slot, struct match *match, enum todo bit,
+                     struct fb_slot_action *out) {
+    enum hop to = (bit & (EGRESS_LIMIT | EGRESS_QUEUE | EGRESS_BYE)) != 0 ? EGRESS : PEER;
+    struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = match->bye[to]};
+    const struct lane *lane = &match->lanes[match->working];
+    switch (bit) {
+    case PEER_LIMIT:
+    case EGRESS_LIMIT:
+        msg = (struct fb_hop_msg){.type = FB_HOP_LIMIT, .bytes = FB_SLOT_QUEUE_MAX};
+        break;
+    case PEER_QUEUE:
+    case EGRESS_QUEUE:
+        msg = (struct fb_hop_msg){.type = FB_HOP_QUEUE,
+                                  .bytes = match->queue[to == PEER ? EGRESS : PEER]};
+        break;
+    case LANE_ANSWER:
+        msg = (struct fb_hop_msg){
+            .type = FB_HOP_LANE_ANSWER, .lane = lane->number, .desc = match->work};
+        break;
+    case LANE_REFUSE:
+        msg = (struct fb_hop_msg){.type = FB_HOP_LANE_CLOSE, .lane = match->refused};
+        break;
+    case LANE_BYE:
+        lane = next_lane(match, &match->bye_lanes, LANE_BYE);
+        if (lane == NULL)
+            return false;
+        msg = (struct fb_hop_msg){.type = FB_HOP_LANE_CLOSE, .lane = lane->number};
+        break;
+    case SAY_FULL: msg = (struct fb_hop_msg){.type = FB_HOP_FULL}; break;
+    default: break; /* FAREWELL */
+    }
+    return say_hop(slot, match, out, to, &msg);
 }
 
 static bool poll_match(struct fb_slot *slot, struct match *match, struct fb_slot_action *out) {
     unsigned bit = match->todo & (0u - match->todo); /* the lowest */
     struct fb_vol_msg msg = {.match = match->broker_id};
-    struct fb_hop_msg hop = {0};
     match->todo &= ~bit;
     *out = (struct fb_slot_action){.m = match->m};
     switch ((enum todo)bit) {
-    case PEER_CREATE: return make(match, out, PEER);
-    case EGRESS_OPEN: return make(match, out, EGRESS);
+    case PEER_CREATE: return make_peer(match, out);
+    case EGRESS_OPEN: return open_egress(match, out);
     case EGRESS_ATTACH: return attach(slot, match, out);
-    case PEER_LIMIT:
-    case EGRESS_LIMIT:
-        hop = (struct fb_hop_msg){.type = FB_HOP_LIMIT, .bytes = FB_SLOT_QUEUE_MAX};
-        return say_hop(slot, out, bit == PEER_LIMIT ? PEER : EGRESS, &hop);
-    case PEER_QUEUE:
-        hop = (struct fb_hop_msg){.type = FB_HOP_QUEUE, .bytes = match->queue[EGRESS]};
-        return say_hop(slot, out, PEER, &hop);
-    case EGRESS_QUEUE:
-        hop = (struct fb_hop_msg){.type = FB_HOP_QUEUE, .bytes = match->queue[PEER]};
-        return say_hop(slot, out, EGRESS, &hop);
-    case PEER_BYE:
-    case EGRESS_BYE:
-        hop = (struct fb_hop_msg){.type = FB_HOP_FAREWELL,
-                                  .farewell = match->bye[bit == PEER_BYE ? PEER : EGRESS]};
-        return say_hop(slot, out, bit == PEER_BYE ? PEER : EGRESS, &hop);
-    case PEER_CLOSE: out->type = FB_SLOT_PEER_CLOSE; return true;
+    case PEER_CLOSE: return close_peer(match, out);
     case EGRESS_CLOSE: out->type = FB_SLOT_EGRESS_CLOSE; return true;
     case SAY_ANSWER:
         msg.type = FB_VOL_ANSWER;
-        msg.desc = match->desc;
+        msg.desc = match->work;
         return say(slot, out, &msg);
     case SAY_DECLINE:
         msg.type = FB_VOL_DECLINE;
@@ -643,8 +667,8 @@ static bool poll_match(struct fb_slot *slot, struct match *match, struct fb_slot
         msg.type = FB_VOL_DONE;
         msg.outcome = match->outcome;
         return say(slot, out, &msg);
+    default: return poll_hop(slot, match, (enum todo)bit, out);
     }
-    return false;
 }
 
 static bool poll_refused(struct fb_slot *slot, struct fb_slot_action *out) {

@@ -7,9 +7,11 @@
  *
  * Off until fb_slot_switch(on), which glue calls for the visitor's own click or standing choice
  * and for nothing else. While on, one WebSocket to the broker is kept. Each match has a number m,
- * unique within the slot's life, and two hops: a peer connection (answering side, data channel with
- * id 0 agreed upon) and one WebSocket to an egress. Nothing of a match is used for another: glue
- * makes a new peer connection with a new certificate each time.
+ * unique within the slot's life, and two hops: one to FB_LANES_MAX peer connections (answering
+ * side, data channel with id 0 agreed upon) and one WebSocket to an egress. A peer connection has a
+ * number too, unique among all of both kinds, and while it lives an index below FB_LANES_MAX, its
+ * lane; the first one of a match is number m and lane 0. Nothing of a peer connection is used for
+ * another: glue makes a new one with a new certificate each time.
  *
  * The life of a match:
  *   OFFER from the broker      -> FB_SLOT_PEER_CREATE
@@ -17,6 +19,8 @@
  *   RELEASE from the broker    -> FB_SLOT_EGRESS_OPEN, while ICE still runs
  *   fb_slot_egress_open()      -> FB_SLOT_EGRESS_SEND of the attach message
  *   fb_slot_peer_open()        -> with both open, messages are relayed
+ *   the client offers a lane   -> FB_SLOT_PEER_CREATE, and so on as above, with FB_SLOT_PEER_SEND
+ *   a lane closes, others live -> nothing is lost but what it held
  *   either hop closes, a time limit, a limit, switched off
  *                              -> FB_SLOT_PEER_CLOSE and FB_SLOT_EGRESS_CLOSE; the match is gone
  * Events about a match that is gone are ignored, so glue needs no care with late callbacks.
@@ -30,6 +34,8 @@
 
 #include "base/env.h"
 #include "core/describe.h"
+#include "core/hop.h"
+#include "core/lanes.h"
 #include "core/message.h"
 #include "core/signal.h"
 
@@ -48,6 +54,17 @@
  * pushes offers without end cannot use volunteers to knock at somebody's address. */
 #define FB_SLOT_TRIES 64
 #define FB_SLOT_TRY_MS 1000
+
+/* Lanes beyond the first: in all matches together, and how long one may take to open, or to be
+ * closed once its client has said that it closes it. */
+#define FB_SLOT_LANES_MAX 64
+#define FB_SLOT_LANE_MS 20000
+/* They come out of FB_SLOT_TRIES, but leave so many of them to new readers. */
+#define FB_SLOT_TRIES_KEPT 16
+/* Offers and closes of lanes in one match: this many at once, then one a second; more is a breach.
+ * A client of ours stays below half of that. */
+#define FB_SLOT_LANE_TRIES 48
+#define FB_SLOT_LANE_TRY_MS 1000
 
 /* The wait before the broker is tried again doubles from RETRY to RETRY_CAP, plus up to half of it
  * and 2 s by chance; it starts over after RETRY_GOOD of being welcome. */
@@ -98,12 +115,12 @@ void fb_slot_broker_closed(struct fb_slot *slot, uint64_t now_ms);
 void fb_slot_broker_message(struct fb_slot *slot, const uint8_t *msg, size_t len, uint64_t now_ms);
 
 /* This side's description of the peer, candidates gathered. */
-void fb_slot_peer_described(struct fb_slot *slot, uint32_t m, const struct fb_desc *desc,
+void fb_slot_peer_described(struct fb_slot *slot, uint32_t peer, const struct fb_desc *desc,
                             uint64_t now_ms);
-void fb_slot_peer_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
+void fb_slot_peer_open(struct fb_slot *slot, uint32_t peer, uint64_t now_ms);
 /* Closed, failed, or could not be made; glue has let go of it, no FB_SLOT_PEER_CLOSE follows. The
  * same for the egress. */
-void fb_slot_peer_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
+void fb_slot_peer_closed(struct fb_slot *slot, uint32_t peer, uint64_t now_ms);
 void fb_slot_egress_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
 void fb_slot_egress_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms);
 
@@ -126,18 +143,21 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
 
 /*
  * One message that arrived on a hop of match m, before glue sends it on: decides, and counts its
- * bytes. queued: what the other hop's send buffer holds already (0 while it is not open). Too much
- * queued or held closes the match: DROP, and actions to poll. So does an empty message or one
- * longer than FB_MESSAGE_MAX.
+ * bytes. queued: what the other hop's send buffers hold already: of the WebSocket one number, of
+ * the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do not
+ * matter). Too much queued or held closes the match: DROP, and actions to poll. So does an empty
+ * message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send
+ * it on.
  */
 enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
-                            size_t len, size_t queued, uint64_t now_ms);
+                            size_t len, const uint32_t *queued, uint32_t *lane, uint64_t now_ms);
 /* A hop control message, whole. */
 void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *msg, size_t len,
                  uint64_t now_ms);
-/* The send buffer towards the client (or the egress) drained to this; for queue reports. Glue
- * calls it on the low-water event alone. */
-void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, size_t queued,
+/* A send buffer towards the client (or that towards the egress) drained; queued as above; for queue
+ * reports. Glue calls it on low-water events alone; a lane's mark is FB_SLOT_LANE_LOW. */
+#define FB_SLOT_LANE_LOW 4000
+void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, const uint32_t *queued,
                      uint64_t now_ms);
 
 /* ---- Actions ---- */
@@ -146,9 +166,9 @@ enum fb_slot_action_type {
     FB_SLOT_BROKER_CONNECT = 1,
     FB_SLOT_BROKER_SEND = 2,  /* bytes */
     FB_SLOT_BROKER_CLOSE = 3, /* and report nothing more about that socket */
-    FB_SLOT_PEER_CREATE = 4,  /* m, desc: answer this offer */
-    FB_SLOT_PEER_SEND = 5,    /* m, bytes: on the data channel */
-    FB_SLOT_PEER_CLOSE = 6,   /* m; after what was sent has left, within reason */
+    FB_SLOT_PEER_CREATE = 4,  /* m, peer, lane, desc: answer this offer */
+    FB_SLOT_PEER_SEND = 5,    /* m, lane, bytes: on its data channel */
+    FB_SLOT_PEER_CLOSE = 6,   /* m, peer, lane; after what was sent has left, within reason */
     FB_SLOT_EGRESS_OPEN = 7,  /* m, egress: index in the configured list */
     FB_SLOT_EGRESS_SEND = 8,  /* m, bytes: on the WebSocket */
     FB_SLOT_EGRESS_CLOSE = 9, /* m; after what was sent has left */
@@ -160,6 +180,7 @@ struct fb_slot_action {
     enum fb_slot_action_type type;
     uint32_t m;
     uint32_t egress;
+    uint32_t peer, lane;
     const struct fb_desc *desc;
     const uint8_t *bytes;
     size_t len;

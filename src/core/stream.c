@@ -5,6 +5,7 @@
 void fb_stream_init(struct fb_stream *st, const struct fb_mem *mem, uint64_t id) {
     *st = (struct fb_stream){.id = id};
     fb_list_init(&st->event_link);
+    fb_list_init(&st->control_link);
     fb_list_init(&st->send_link);
     fb_blocks_init(&st->out, mem);
     fb_blocks_init(&st->in, mem);
@@ -15,6 +16,7 @@ void fb_stream_init(struct fb_stream *st, const struct fb_mem *mem, uint64_t id)
 
 void fb_stream_clear(struct fb_stream *st) {
     fb_list_remove(&st->event_link);
+    fb_list_remove(&st->control_link);
     fb_list_remove(&st->send_link);
     fb_blocks_clear(&st->out);
     fb_blocks_clear(&st->in);
@@ -53,6 +55,15 @@ bool fb_stream_piece(const struct fb_stream *st, uint64_t credit, struct fb_piec
         piece->len = FB_BLOCK_LEN;
     piece->fin = st->finished && !st->fin_sent && piece->offset + piece->len == st->written;
     return piece->len > 0 || piece->fin;
+}
+
+uint64_t fb_stream_backlog(const struct fb_stream *st, uint64_t credit) {
+    struct fb_piece piece;
+    if (!fb_stream_piece(st, credit, &piece))
+        return 0;
+    uint64_t end = least(st->written, st->out_limit);
+    uint64_t fresh = end > st->sent ? least(end - st->sent, credit) : 0;
+    return piece.fresh ? fresh + piece.fin : piece.len + fresh;
 }
 
 void fb_stream_sent(struct fb_stream *st, const struct fb_piece *piece) {

@@ -19,8 +19,10 @@
 #define FB_STREAM_GAPS_MAX 2048
 
 struct fb_stream {
-    struct fb_list event_link; /* in the session's list of streams with something to tell */
-    struct fb_list send_link;  /* ... with something to send, served in turn */
+    struct fb_list event_link;   /* in the session's list of streams with something to tell */
+    struct fb_list control_link; /* ... with limits or resets to send */
+    struct fb_list send_link;    /* ... with data to send */
+    size_t fresh;                /* bytes that it may still send before others: session_sched.c */
     uint64_t id;
     void *user;
 
@@ -39,8 +41,10 @@ struct fb_stream {
     struct fb_blocks in;
     struct fb_ranges got;
     uint64_t read, highest;
-    uint64_t in_limit; /* MAX_STREAM_DATA told to the peer */
-    uint64_t final;    /* size, when final_known */
+    uint64_t in_limit;                 /* MAX_STREAM_DATA told to the peer */
+    uint64_t window;                   /* how far in_limit may be beyond read */
+    uint64_t window_read, window_time; /* where and when (us) it began to be used once more */
+    uint64_t final;                    /* size, when final_known */
     bool final_known;
     bool send_limit; /* MAX_STREAM_DATA to be sent */
     bool peer_reset; /* RESET_STREAM or STOP_SENDING came */
@@ -72,6 +76,8 @@ struct fb_piece {
     bool fresh; /* counts against the session's limit */
 };
 bool fb_stream_piece(const struct fb_stream *st, uint64_t credit, struct fb_piece *piece);
+/* How much there is: bytes, and one for a FIN alone; 0 where fb_stream_piece() gives none. */
+uint64_t fb_stream_backlog(const struct fb_stream *st, uint64_t credit);
 void fb_stream_sent(struct fb_stream *st, const struct fb_piece *piece);
 /* A STREAM frame was acknowledged, or lost. FB_ERR_NOMEM: to be treated as fatal. */
 int fb_stream_acked(struct fb_stream *st, uint64_t offset, uint64_t len, bool fin);

@@ -23,6 +23,7 @@ void fb_broker_config_init(struct fb_broker_config *config) {
                 .hold_ms = 20000,
                 .answer_ms = 10000,
                 .failed_ms = 3600000,
+                .volunteers_hour = 100,
                 .volunteers = 65536,
                 .requests = 4096,
                 .status_us = UINT64_C(60000000),
@@ -125,6 +126,7 @@ static bool make_parts(struct fb_broker *broker) {
         .request_ms = limits->hold_ms,
         .answer_ms = limits->answer_ms,
         .failed_ms = limits->failed_ms,
+        .volunteers_hour = limits->volunteers_hour,
         .volunteers_max = limits->volunteers,
         .requests_max = limits->requests,
     };

@@ -35,6 +35,7 @@ struct fb_broker_limits {
     uint32_t hold_ms;           /* how long an offer waits for a volunteer */
     uint32_t answer_ms;         /* how long a volunteer has to answer */
     uint32_t failed_ms;         /* how long a pair that failed is not tried again */
+    uint32_t volunteers_hour;   /* that one session may meet */
     uint32_t volunteers, requests;
     uint64_t status_us; /* age of published counts */
 };

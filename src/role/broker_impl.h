@@ -80,7 +80,8 @@ struct process {
     struct fb_broker *broker;
     uint8_t egress[FB_EGRESS_ID_LEN], id[FB_PROCESS_ID_LEN];
     struct fb_link_load load;
-    uint32_t under_way; /* offers of its sessions */
+    uint32_t under_way;    /* offers of its sessions */
+    uint64_t newcomers_us; /* what offers without a handle have used up */
     fb_link_answered *answered;
     void *user;
 };

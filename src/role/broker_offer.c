@@ -3,11 +3,19 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 #include "role/broker_impl.h"
 
 #define BINARY "application/octet-stream"
 /* What a client is told to wait when there are too many offers. */
 #define LIMIT_RETRY_S 10
+/* A handle is 8 random bytes and as much of what only this broker derives from them: whoever
+ * could make one up would meet any number of volunteers in its name. A session has got its own
+ * with the direct offer that it began by; after a change of the broker's key a few come without, of
+ * each egress process so many at once and one a minute. */
+#define HANDLE_RANDOM 8
+#define NEWCOMERS_AT_ONCE 16
+#define NEWCOMER_US UINT64_C(60000000)
 
 static const char *const no_store[] = {"cache-control", "no-store", NULL};
 
@@ -79,12 +87,53 @@ static void gone(void *user) {
     broker_pump(broker);
 }
 
+static void complete_handle(const struct fb_broker *broker, uint8_t handle[FB_HANDLE_LEN]) {
+    uint8_t derived[FB_HASH_LEN];
+    broker->crypto->derive(broker->crypto->ctx, broker->sealing_key, "footbridge handle", handle,
+                           HANDLE_RANDOM, derived);
+    memcpy(handle + HANDLE_RANDOM, derived, FB_HANDLE_LEN - HANDLE_RANDOM);
+}
+
+/* Sees to it that the offer has a handle of ours. 0, or how many seconds it has to wait. */
+static uint16_t give_handle(struct request *request) {
+    struct fb_broker *broker = request->broker;
+    struct process *process = request->process;
+    uint8_t *handle = request->offer.handle, ours[FB_HANDLE_LEN];
+    uint64_t now = fb_now_us();
+    memcpy(ours, handle, FB_HANDLE_LEN);
+    complete_handle(broker, ours);
+    if (fb_equal(ours, handle, FB_HANDLE_LEN))
+        return 0;
+    if (process != NULL) {
+        if (process->newcomers_us < now)
+            process->newcomers_us = now;
+        if (process->newcomers_us - now > (NEWCOMERS_AT_ONCE - 1) * NEWCOMER_US)
+            return NEWCOMER_US / 1000000;
+        process->newcomers_us += NEWCOMER_US;
+    }
+    fb_random(broker->rng, handle, HANDLE_RANDOM);
+    complete_handle(broker, handle);
+    return 0;
+}
+
+/* Seconds until the session may meet another volunteer; 0: now. */
+static uint16_t seconds_to_wait(const struct request *request) {
+    uint64_t wait = fb_match_wait(request->broker->match, request->offer.handle, now_ms());
+    wait = (wait + 999) / 1000;
+    return (uint16_t)(wait < UINT16_MAX ? wait : UINT16_MAX);
+}
+
 static void enter_matching(struct request *request, const struct fb_addr *from) {
-    static const uint8_t none[FB_HANDLE_LEN];
     struct fb_broker *broker = request->broker;
     struct fb_offer *offer = &request->offer;
-    if (memcmp(offer->handle, none, FB_HANDLE_LEN) == 0)
-        fb_random(broker->rng, offer->handle, FB_HANDLE_LEN);
+    uint16_t wait = give_handle(request);
+    if (wait == 0)
+        wait = seconds_to_wait(request);
+    if (wait > 0) {
+        broker->counts.limited++;
+        broker_refuse(request, FB_ANSWER_LIMIT, wait);
+        return;
+    }
     struct fb_match_request ask = {
         .browsers_only = (offer->flags & FB_OFFER_BROWSERS_ONLY) != 0,
     };

@@ -1,28 +1,36 @@
 #include "role/client.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "role/client_impl.h"
 
-#define RETRY_FIRST_US (FB_CLIENT_SECOND_US / 2)
-#define RETRY_MAX_US (30 * FB_CLIENT_SECOND_US)
-/* An attempt that was asked for, or whose path had carried for a while, is repeated at once; in
- * quick succession only so often. */
-#define HURRY_AFTER_US (5 * FB_CLIENT_SECOND_US)
-#define HURRY_TIMES 3
-#define HURRY_DELAY_US (FB_CLIENT_SECOND_US / 5)
+#define PATHS_USUAL 4
+#define SERIAL_LEN 8 /* of a network document, alone: none is newer */
+/* A session could not be made, for want of memory. */
+#define BEGIN_AGAIN_US FB_CLIENT_SECOND_US
+/* A path whose round trip is that much longer than at its best has a queue: it is loaded. */
+#define LOADED_RTT_MORE_US (FB_CLIENT_SECOND_US / 50)
 
 /* What all streams together may hold here: enough for 16 whose apps have stopped reading, so that
  * paused videos do not stop the rest. */
 #define SESSION_DATA_MAX ((uint64_t)32 << 20)
 
+/* The steps to each further volunteer, and offers in vain, matter to nobody while others carry. */
+static bool is_detail(const struct fb_client *client, enum fb_client_stage stage) {
+    return client->counts.paths > 0 && stage >= FB_CLIENT_WAITING && stage <= FB_CLIENT_CHANNEL;
+}
+
 void fb_client_say(struct fb_client *client, enum fb_client_stage stage, const char *fmt, ...) {
     char text[256];
     va_list args;
+    if (is_detail(client, stage))
+        return;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
@@ -42,6 +50,7 @@ static void session_timer(void *user) {
     if (client->s == NULL)
         return;
     fb_session_tick(client->s, fb_now_us());
+    client->look = true; /* a path may be suspect now */
     fb_client_pump(client);
 }
 
@@ -61,6 +70,7 @@ static int begin_session(struct fb_client *client) {
     memset(client->handle, 0, sizeof client->handle);
     client->drop_why = NULL;
     client->counts.sessions_all++;
+    fb_pathset_session(client->set, false, fb_now_us());
     return fb_session_new(&client->s, &config, fb_now_us());
 }
 
@@ -80,40 +90,31 @@ void fb_client_drop_session(struct fb_client *client, const char *why) {
 
 /* ---- paths ---- */
 
-void fb_client_want_path(struct fb_client *client, uint64_t delay_us) {
-    uint64_t at = fb_now_us() + delay_us;
-    if (client->retry_at_us < at)
-        client->retry_at_us = at;
-    fb_timer_set(client->retry, client->retry_at_us);
+void fb_client_over(struct fb_client *client, uint32_t id, enum fb_pathset_why why,
+                    uint64_t wait_us) {
+    fb_pathset_over(client->set, id, why, wait_us, fb_now_us());
+    client->look = true;
 }
 
-/* From three quarters to five quarters of it, so that readers do not come in step. */
-static uint64_t spread(uint64_t us) {
-    uint8_t byte;
-    fb_random(fb_rng_default(), &byte, 1);
-    return us / 4 * 3 + us / 2 / 256 * byte;
-}
-
-void fb_client_failed(struct fb_client *client, bool soon) {
-    uint64_t delay = RETRY_FIRST_US << (client->failures < 7 ? client->failures : 7);
-    if (soon && fb_now_us() - client->tried_us >= HURRY_AFTER_US) {
-        fb_client_want_path(client, 0);
-        return;
+/* What there is to judge open paths by. What a path brings is limited by what was asked for, and
+ * only the egress knows of its window; a round trip that grows shows the queue of one that is
+ * full. */
+static void measure(struct fb_client *client, uint64_t now) {
+    struct fb_path_stats stats;
+    FB_LIST_EACH (it, &client->paths) {
+        const struct client_path *path = FB_CONTAINER(it, struct client_path, link);
+        if (path->state != PATH_OPEN ||
+            fb_session_path_stats(client->s, path->id, now, &stats) != 0)
+            continue;
+        bool queue = stats.smoothed_rtt_us > stats.min_rtt_us / 4 * 5 + LOADED_RTT_MORE_US;
+        const struct fb_pathset_measure measure = {
+            .suspect = stats.suspect || fb_client_path_is_quiet(path),
+            .loaded = queue || stats.in_flight > stats.window / 2,
+            .rate = stats.send_rate > stats.receive_rate ? stats.send_rate : stats.receive_rate,
+            .rtt_us = stats.smoothed_rtt_us,
+        };
+        fb_pathset_measured(client->set, path->id, &measure, now);
     }
-    if (soon && client->failures < HURRY_TIMES)
-        delay = HURRY_DELAY_US;
-    client->failures++;
-    fb_client_want_path(client, spread(delay < RETRY_MAX_US ? delay : RETRY_MAX_US));
-}
-
-/* How many attempts may run beside what is open and not quiet: before the handshake only one. */
-static size_t missing(const struct fb_client *client) {
-    size_t have = 0, wanted = client->config.paths > 0 ? client->config.paths : 1;
-    FB_LIST_EACH (it, &client->paths)
-        have += !fb_client_path_is_quiet(FB_CONTAINER(it, struct client_path, link));
-    if (!fb_session_ready(client->s))
-        wanted = 1;
-    return have < wanted ? wanted - have : 0;
 }
 
 static bool any_quiet(const struct fb_client *client) {
@@ -123,41 +124,76 @@ static bool any_quiet(const struct fb_client *client) {
     return false;
 }
 
-static void keep_paths(struct fb_client *client) {
-    if (client->s == NULL || fb_session_closed(client->s) || client->stopped)
-        return;
-    if (missing(client) > 0 && fb_now_us() < client->retry_at_us) {
-        fb_timer_set(client->retry, client->retry_at_us);
+static void begin_path(struct fb_client *client) {
+    bool first = fb_list_empty(&client->paths);
+    int err = fb_client_path_begin(client);
+    if (err == FB_ERR_AGAIN) {
+        fb_pathset_tokens(client->set, false);
         return;
     }
-    while (missing(client) > 0) {
-        bool first = fb_list_empty(&client->paths);
-        client->tried_us = fb_now_us();
-        int err = fb_client_path_begin(client);
-        if (err == FB_ERR_AGAIN) {
-            /* No token: a living path will bring one; without any the session cannot resume. */
-            if (first)
-                fb_client_drop_session(client, "no path is left, and no token for another");
-            return;
-        }
-        if (err != 0) {
-            fb_client_failed(client, false);
-            return;
-        }
-        if (first)
-            fb_client_say(client, FB_CLIENT_RENDEZVOUS, "asking the broker for a volunteer");
-        else if (any_quiet(client))
-            fb_client_say(client, FB_CLIENT_LOST, "a volunteer says nothing; asking for another");
+    if (err != 0) {
+        fb_pathset_unable(client->set, fb_now_us());
+        return;
+    }
+    const struct client_path *path = FB_CONTAINER(client->paths.prev, struct client_path, link);
+    (void)fb_pathset_began(client->set, path->id, fb_now_us()); /* it asks for no more than fit */
+    if (first)
+        fb_client_say(client, FB_CLIENT_RENDEZVOUS, "asking the broker for a volunteer");
+    else if (any_quiet(client))
+        fb_client_say(client, FB_CLIENT_LOST, "a volunteer says nothing; asking for another");
+}
+
+static void drop_path(struct fb_client *client, const struct fb_pathset_action *action) {
+    struct client_path *path = fb_client_path_find(client, action->path);
+    if (path == NULL)
+        return;
+    fb_client_path_end(path, true);
+    if (action->drop == FB_PATHSET_SILENT)
+        fb_client_say(client, FB_CLIENT_LOST, "the volunteer that said nothing has been replaced");
+    else if (action->drop == FB_PATHSET_REPLACED)
+        fb_client_say(client, FB_CLIENT_LOST, "a slow volunteer has been replaced");
+}
+
+static void act(struct fb_client *client, const struct fb_pathset_action *action) {
+    switch (action->act) {
+    case FB_PATHSET_OFFER: begin_path(client); break;
+    case FB_PATHSET_ACTIVE: (void)fb_session_path_standby(client->s, action->path, false); break;
+    case FB_PATHSET_STANDBY: (void)fb_session_path_standby(client->s, action->path, true); break;
+    case FB_PATHSET_DROP: drop_path(client, action); break;
+    case FB_PATHSET_NEW_SESSION:
+        fb_client_drop_session(client, "no path is left, and no token for another");
+        break;
     }
 }
 
-static void retry(void *user) {
+static void keep_paths(struct fb_client *client) {
+    struct fb_pathset_action action;
+    uint64_t now = fb_now_us();
+    if (client->counts.connections != client->streams_told) {
+        client->streams_told = client->counts.connections;
+        fb_pathset_streams(client->set, client->streams_told, now);
+        client->look = true;
+    }
+    if (!client->look || client->stopped || fb_session_closed(client->s))
+        return;
+    client->look = false;
+    if (fb_session_open_paths(client->s) == 0)
+        fb_client_path_posts_lost(client);
+    measure(client, now);
+    while (!fb_session_closed(client->s) && fb_pathset_next(client->set, now, &action))
+        act(client, &action);
+    client->look = false;
+    fb_timer_set(client->decide, fb_pathset_deadline(client->set));
+}
+
+static void decide(void *user) {
     struct fb_client *client = user;
     if (client->s == NULL && client->document != NULL && !client->stopped &&
         begin_session(client) != 0) {
-        fb_client_failed(client, false);
+        fb_timer_set(client->decide, fb_now_us() + BEGIN_AGAIN_US);
         return;
     }
+    client->look = true;
     fb_client_pump(client);
 }
 
@@ -167,16 +203,16 @@ static void path_opened(struct fb_client *client, uint32_t id) {
     struct client_path *path = fb_client_path_find(client, id);
     if (path == NULL || path->state == PATH_OPEN)
         return;
-    FB_LIST_EACH (it, &client->paths) { /* it was sought in their stead */
-        struct client_path *other = FB_CONTAINER(it, struct client_path, link);
-        if (fb_client_path_is_quiet(other))
-            fb_client_path_end(other, true);
-    }
     path->state = PATH_OPEN;
-    client->failures = 0;
     client->counts.paths++;
     client->counts.paths_all++;
-    fb_client_say(client, FB_CLIENT_READY, "ready");
+    fb_pathset_opened(client->set, id, fb_now_us());
+    client->look = true;
+    if (client->counts.paths == 1)
+        fb_client_say(client, FB_CLIENT_READY, "ready");
+    else
+        fb_client_say(client, FB_CLIENT_READY, "another volunteer: %" PRIu64 " now",
+                      client->counts.paths);
 }
 
 static void path_closed(struct fb_client *client, const struct fb_event *event) {
@@ -187,12 +223,20 @@ static void path_closed(struct fb_client *client, const struct fb_event *event) 
     fb_client_say(client, carried ? FB_CLIENT_LOST : FB_CLIENT_WAITING, "the path is lost: %s",
                   fb_path_reason_text(event->path_reason));
     fb_client_path_end(path, false);
-    fb_client_failed(client, carried);
+    fb_client_over(client, event->path, FB_PATHSET_FAILED, 0);
 }
 
 static void on_event(struct fb_client *client, const struct fb_event *event) {
     switch (event->type) {
-    case FB_EVENT_READY: fb_client_say(client, FB_CLIENT_ATTACHED, "egress attached"); break;
+    case FB_EVENT_READY:
+        fb_client_say(client, FB_CLIENT_ATTACHED, "egress attached");
+        fb_pathset_session(client->set, true, fb_now_us());
+        client->look = true;
+        break;
+    case FB_EVENT_TOKENS:
+        fb_pathset_tokens(client->set, true);
+        client->look = true;
+        break;
     case FB_EVENT_PATH_OPEN: path_opened(client, event->path); break;
     case FB_EVENT_PATH_CLOSED: path_closed(client, event); break;
     case FB_EVENT_STREAM: fb_client_proxy_stream(client, event->stream, false); break;
@@ -200,10 +244,12 @@ static void on_event(struct fb_client *client, const struct fb_event *event) {
     case FB_EVENT_POST:
         if (event->post == FB_POST_BROKER)
             fb_client_path_post(client, event->data, event->len);
+        else if (event->len == SERIAL_LEN)
+            fb_joined_current(client->joined);
         else
             (void)fb_joined_offer(client->joined, event->data, event->len);
         break;
-    default: break; /* TOKENS: keep_paths() looks; no datagrams yet */
+    default: break; /* no datagrams yet */
     }
 }
 
@@ -214,9 +260,9 @@ static bool send_one(struct fb_client *client, uint64_t now) {
         return false;
     struct client_path *path = fb_client_path_find(client, id);
     /* What the peer does not take is lost, and sent again as lost. */
-    if (path != NULL && path->peer != NULL && fb_peer_send(path->peer, client->message, len) == 0) {
+    if (path != NULL && fb_client_lane_send(path, client->message, len) == 0) {
         client->counts.bytes_up += len;
-        fb_session_path_queued(client->s, id, fb_peer_buffered(path->peer) + path->queued);
+        fb_session_path_queued(client->s, id, fb_client_lane_buffered(path) + path->queued);
     }
     return true;
 }
@@ -230,12 +276,8 @@ static void session_closed(struct fb_client *client, const struct fb_event *even
                       "the session has ended: %s; its connections are cut, another session begins",
                       why);
     end_session(client);
-    if (client->stopped)
-        return;
-    if (dropped) /* what failed has set the pace */
-        fb_client_want_path(client, 0);
-    else
-        fb_client_failed(client, true);
+    if (!client->stopped)
+        fb_timer_set(client->decide, fb_now_us());
 }
 
 /* Until nothing moves any more. False: the session is gone. */
@@ -269,11 +311,8 @@ void fb_client_pump(struct fb_client *client) {
     if (client->pumping || client->s == NULL)
         return;
     client->pumping = true;
-    if (pump_session(client)) {
-        if (fb_session_open_paths(client->s) == 0)
-            fb_client_path_posts_lost(client);
+    if (pump_session(client))
         fb_timer_set(client->timer, fb_session_deadline(client->s));
-    }
     client->pumping = false;
 }
 
@@ -283,7 +322,7 @@ static void document_changed(void *user, const struct fb_document *document) {
     struct fb_client *client = user;
     client->document = document;
     if (client->s == NULL)
-        fb_client_want_path(client, 0);
+        fb_timer_set(client->decide, fb_now_us());
 }
 
 static void document_failed(void *user, const char *why) {
@@ -292,7 +331,21 @@ static void document_failed(void *user, const char *why) {
         fb_client_say(client, FB_CLIENT_JOINING, "the network cannot be joined: %s", why);
 }
 
+/* Through the session, where one lives: the broker hears nothing from this network. */
+static bool ask_inside(void *user, uint64_t serial) {
+    struct fb_client *client = user;
+    uint8_t post[SERIAL_LEN];
+    struct fb_wr wr = fb_wr_make(post, sizeof post);
+    fb_wr_u64(&wr, serial);
+    if (client->s == NULL || !fb_pathset_in_session(client->set, fb_now_us()) ||
+        fb_session_post(client->s, FB_POST_DOCUMENT, post, wr.len) != 0)
+        return false;
+    fb_client_pump(client);
+    return true;
+}
+
 static const struct fb_joined_handler joined_handler = {
+    .ask = ask_inside,
     .changed = document_changed,
     .failed = document_failed,
 };
@@ -317,9 +370,15 @@ static int build(struct fb_client *client, char err[static FB_NET_ERR_MAX]) {
         .user = client,
     };
     client->timer = fb_timer_new(loop, session_timer, client);
-    client->retry = fb_timer_new(loop, retry, client);
+    client->decide = fb_timer_new(loop, decide, client);
+    const struct fb_pathset_config paths = {
+        .target = config->paths > 0 ? (unsigned)config->paths : PATHS_USUAL,
+        .spare = config->paths == 1 ? 0 : 1,
+    };
+    client->set = fb_pathset_new(fb_mem_default(), fb_rng_default(), &paths, fb_now_us());
     client->joined = fb_joined_new(&joined);
-    if (client->timer != NULL && client->retry != NULL && client->joined != NULL)
+    if (client->timer != NULL && client->decide != NULL && client->set != NULL &&
+        client->joined != NULL)
         return 0;
     snprintf(err, FB_NET_ERR_MAX, "%s", fb_strerror(FB_ERR_NOMEM));
     return FB_ERR_NOMEM;
@@ -362,9 +421,11 @@ void fb_client_stop(struct fb_client *client) {
     fb_client_proxy_stop(client);
     fb_joined_free(client->joined);
     fb_timer_free(client->timer);
-    fb_timer_free(client->retry);
+    fb_timer_free(client->decide);
+    fb_pathset_free(client->set);
     client->joined = NULL;
-    client->timer = client->retry = NULL;
+    client->timer = client->decide = NULL;
+    client->set = NULL;
 }
 
 void fb_client_free(struct fb_client *client) {

@@ -1,8 +1,9 @@
 /*
  * The client: a local SOCKS5 and HTTP proxy whose connections leave at the network's egress. It
  * fetches and verifies the network document, keeps one session with an egress, and keeps paths
- * under it: an offer to the broker, the answer of a volunteer, a data channel. When a path dies it
- * finds another, and connections go on where they were.
+ * under it: an offer to the broker, the answer of a volunteer, a data channel. core/pathset.h
+ * decides how many there are; when one dies another takes over, and connections go on where they
+ * were. After the first path, offers go through the session.
  *
  * Everything happens on the net's loop; callbacks are never made from inside a function of this
  * header. Logs hold no destination and no identifier (DESIGN section 3.5).
@@ -22,7 +23,8 @@
 
 struct fb_client;
 
-/* The steps on the way to a working path, in their order, for a person who watches. */
+/* The steps on the way to a working path, in their order, for a person who watches. While a path
+ * carries, WAITING to CHANNEL are not told of further ones. */
 enum fb_client_stage {
     FB_CLIENT_JOINING,    /* fetching the network document */
     FB_CLIENT_RENDEZVOUS, /* asking the broker for a volunteer */
@@ -32,8 +34,8 @@ enum fb_client_stage {
     FB_CLIENT_DTLS,       /* encrypted to it */
     FB_CLIENT_CHANNEL,    /* the data channel is open */
     FB_CLIENT_ATTACHED,   /* the egress has answered: the session exists */
-    FB_CLIENT_READY,      /* a path carries the session */
-    FB_CLIENT_LOST,       /* the path is gone; another is sought */
+    FB_CLIENT_READY,      /* a path carries the session; again for each further one */
+    FB_CLIENT_LOST,       /* a path is gone; another takes over or is sought */
 };
 
 struct fb_client_handler {
@@ -46,12 +48,15 @@ struct fb_client_config {
     struct fb_fetcher *fetcher;
     struct fb_rtc *rtc;
     const struct fb_crypto *crypto;
-    const struct fb_log *log;                /* may be NULL */
-    const struct fb_join *join;              /* copied */
-    const char *cache_file;                  /* for the network document; NULL: none */
-    uint32_t software_version;               /* FB_SOFTWARE_VERSION() */
-    struct fb_addr listen;                   /* of the proxy; port 0: a free one */
-    size_t paths;                            /* to be kept; 0: one */
+    const struct fb_log *log;   /* may be NULL */
+    const struct fb_join *join; /* copied */
+    const char *cache_file;     /* for the network document; NULL: none */
+    uint32_t software_version;  /* FB_SOFTWARE_VERSION() */
+    struct fb_addr listen;      /* of the proxy; port 0: a free one */
+    /* That carry at once, up to FB_PATHSET_TARGET_MAX (core/pathset.h); 0: 4. With more than one
+     * another stands by; an idle client keeps one that carries and one that stands by. */
+    size_t paths;
+    size_t lanes; /* at most, over all paths; 0: FB_LANES_CLIENT_MAX, 1: one for each path */
     const struct fb_client_handler *handler; /* outlives the client; may be NULL */
     void *user;
 };
@@ -70,7 +75,8 @@ void fb_client_free(struct fb_client *client);
 const struct fb_addr *fb_client_proxy(const struct fb_client *client);
 
 struct fb_client_counts {
-    uint64_t paths, connections; /* now: open paths, connections of apps */
+    uint64_t paths, connections; /* now: open paths, spares too; connections of apps */
+    uint64_t lanes;              /* now: open data channels of all paths */
     uint64_t paths_all, offers;  /* since the start */
     uint64_t sessions_all;
     uint64_t bytes_up, bytes_down; /* on paths */

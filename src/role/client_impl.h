@@ -2,6 +2,7 @@
  * The inside of role/client.h, for client*.c and no one else:
  *   client.c        birth, death, the session
  *   client_path.c   one path: offer, answer, data channel
+ *   client_lane.c   its lanes: more of those data channels
  *   client_proxy.c  the proxy's port: heads, and connections as streams
  *
  * Who calls whom: a callback of the loop changes something and then calls fb_client_pump() as its
@@ -12,6 +13,9 @@
 #define FB_ROLE_CLIENT_IMPL_H
 
 #include "base/list.h"
+#include "core/hop.h"
+#include "core/lanes.h"
+#include "core/pathset.h"
 #include "core/proxyhead.h"
 #include "core/rendezvous.h"
 #include "core/session.h"
@@ -27,7 +31,7 @@
 #define FB_CLIENT_SECOND_US UINT64_C(1000000)
 /* With connections open, a session pings a path after 3 s of silence. One that still says nothing
  * is quiet: another is sought beside it, long before ICE or the session give it up. */
-#define FB_CLIENT_QUIET_US (FB_CLIENT_SECOND_US * 9 / 2)
+#define FB_CLIENT_QUIET_US (FB_CLIENT_SECOND_US * 4)
 
 enum client_path_state {
     PATH_GATHERING,  /* the peer learns its own addresses */
@@ -37,12 +41,38 @@ enum client_path_state {
     PATH_OPEN,       /* the egress has answered on it */
 };
 
+enum client_lane_state {
+    LANE_FREE,
+    LANE_ASKING,     /* gathers addresses, then the offer is with the volunteer */
+    LANE_CONNECTING, /* it has answered */
+    LANE_OPEN,
+    LANE_CLOSING, /* nothing more is sent on it; what is underway may arrive */
+};
+
+/* The first lane, index 0, begins with the path, and is LANE_FREE until it is open. */
+struct client_lane {
+    struct client_path *path;
+    struct fb_peer *peer; /* NULL: none */
+    enum client_lane_state state;
+    uint16_t number;
+    uint64_t since_us; /* of the state */
+};
+
 struct client_path {
     struct fb_list link; /* client->paths */
     struct fb_client *client;
     uint32_t id;
     enum client_path_state state;
-    struct fb_peer *peer;
+    struct client_lane lanes[FB_LANES_MAX];
+    struct fb_lanes sending;
+    struct fb_lane_plan plan;
+    struct fb_timer *look; /* at the plan, while there is something to see */
+    bool looking;
+    uint16_t last_number;     /* of a lane */
+    struct fb_desc volunteer; /* its answer: where its lanes may be looked for */
+    uint64_t passed, seen;    /* bytes on all lanes both ways; at the last look */
+    uint64_t deaths_us;       /* the first of the lanes' latest row of deaths, and how many */
+    unsigned deaths;
     struct fb_rendezvous *rv; /* while the offer is out */
     struct fb_fetch *fetch;   /* the offer goes directly */
     uint32_t number;          /* ... or through the session, under this number; 0: not */
@@ -90,10 +120,10 @@ struct fb_client {
     size_t egress_turn, broker_turn;
 
     struct fb_list paths;
-    struct fb_timer *retry;
-    uint64_t retry_at_us;
-    uint64_t tried_us; /* when the last attempt began */
-    unsigned failures; /* attempts in a row that gave no open path */
+    struct fb_pathset *set;  /* decides which paths there are */
+    struct fb_timer *decide; /* its deadline; without a session: when one begins */
+    bool look;               /* it has something new to decide on */
+    uint64_t streams_told;
     uint32_t next_number;
 
     uv_tcp_t *listener;
@@ -118,10 +148,9 @@ void fb_client_say(struct fb_client *client, enum fb_client_stage stage, const c
     __attribute__((format(printf, 3, 4)));
 /* Events out, messages out, new paths, timers: after anything that touched the session. */
 void fb_client_pump(struct fb_client *client);
-/* Looks whether paths are missing: soon, from the loop. */
-void fb_client_want_path(struct fb_client *client, uint64_t delay_us);
-/* An attempt has come to nothing. soon: the other side asked for another at once. */
-void fb_client_failed(struct fb_client *client, bool soon);
+/* A path, or an attempt at one, is over, and has been ended; the next pump decides what follows. */
+void fb_client_over(struct fb_client *client, uint32_t id, enum fb_pathset_why why,
+                    uint64_t wait_us);
 /* Ends the session as lost, on this side's word. Its paths and streams end with the pump. why: for
  * a person, static; NULL: nothing has begun that he would miss. */
 void fb_client_drop_session(struct fb_client *client, const char *why);
@@ -139,6 +168,28 @@ struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id);
 void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len);
 /* No path is left to carry answers: offers that went through the session have failed. */
 void fb_client_path_posts_lost(struct fb_client *client);
+
+/* Makes the lane's peer, with what all peers of a path have in common. */
+int fb_client_path_peer(struct client_lane *lane);
+
+/* client_lane.c */
+/* The first lane's data channel is open; the volunteer's answer is in path->volunteer. */
+void fb_client_lane_first(struct client_path *path);
+/* Sends a message on the lane with the least waiting. 0, or as fb_peer_send(). */
+int fb_client_lane_send(struct client_path *path, const uint8_t *data, size_t len);
+/* Bytes came in on some lane: they count for how many there should be. */
+void fb_client_lane_passed(struct client_path *path, size_t len);
+/* What waits in this end's lanes. */
+size_t fb_client_lane_buffered(const struct client_path *path);
+/* A further lane's peer has described itself, or is open. */
+void fb_client_lane_described(struct client_lane *lane, const struct fb_desc *local);
+void fb_client_lane_opened(struct client_lane *lane);
+/* Hop control about lanes. False: the volunteer broke the rules. */
+bool fb_client_lane_hop(struct client_path *path, const struct fb_hop_msg *msg);
+/* A lane's peer has gone by itself. False: so has the path. */
+bool fb_client_lane_gone(struct client_lane *lane);
+/* Closes all. */
+void fb_client_lane_end(struct client_path *path);
 
 /* client_proxy.c */
 int fb_client_proxy_start(struct fb_client *client, char err[static FB_NET_ERR_MAX]);

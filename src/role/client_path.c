@@ -9,7 +9,8 @@
 /* The broker holds an offer for up to 20 s, then a volunteer has 10 s to answer. */
 #define ANSWER_WAIT_MS 40000
 #define STUN_SERVERS 2
-#define SEND_LOW ((size_t)128 * 1024)
+/* Of each lane: soon enough that it does not run dry, and small, as lanes are many. */
+#define SEND_LOW ((size_t)8 * 1024)
 #define NUMBER_LEN 4
 
 struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id) {
@@ -28,36 +29,40 @@ bool fb_client_path_is_quiet(const struct client_path *path) {
            fb_now_us() - since >= FB_CLIENT_QUIET_US;
 }
 
-static void say_farewell(struct client_path *path) {
+static void say_farewell(struct client_path *path, enum fb_farewell why) {
     uint8_t hop[FB_HOP_MAX];
-    struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = FB_FAREWELL_DONE};
+    struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = why};
     int len = fb_hop_encode(&msg, hop, sizeof hop);
-    if (path->peer != NULL && path->state >= PATH_UP && len > 0)
-        (void)fb_peer_send(path->peer, hop, (size_t)len);
+    if (len > 0)
+        (void)fb_client_lane_send(path, hop, (size_t)len);
 }
 
-void fb_client_path_end(struct client_path *path, bool tell) {
+static void end(struct client_path *path, bool tell, enum fb_farewell why) {
     struct fb_client *client = path->client;
     if (tell && client->s != NULL)
         fb_session_path_down(client->s, path->id, fb_now_us());
     if (path->fetch != NULL)
         fb_fetch_cancel(path->fetch);
-    if (path->peer != NULL) {
-        say_farewell(path);
-        fb_peer_close(path->peer);
-    }
+    say_farewell(path, why);
+    fb_client_lane_end(path);
     client->counts.paths -= path->state == PATH_OPEN;
     fb_rendezvous_free(path->rv);
     fb_timer_free(path->timer);
+    fb_timer_free(path->look);
     fb_list_remove(&path->link);
     free(path);
 }
 
-/* The attempt is over; soon: another is made at once. */
-static void give_up(struct client_path *path, bool soon) {
+void fb_client_path_end(struct client_path *path, bool tell) {
+    end(path, tell, FB_FAREWELL_DONE);
+}
+
+/* The path, or the attempt, is over. */
+static void give_up(struct client_path *path, enum fb_pathset_why why, uint64_t wait_us) {
     struct fb_client *client = path->client;
+    uint32_t id = path->id;
     fb_client_path_end(path, true);
-    fb_client_failed(client, soon);
+    fb_client_over(client, id, why, wait_us);
     fb_client_pump(client);
 }
 
@@ -68,16 +73,32 @@ static void found(struct client_path *path, struct fb_answer *answer) {
     fb_desc_filter(&answer->desc, fb_client_is_local(client));
     /* Browsers hide their addresses behind mDNS names, which are dropped: one without any candidate
      * reaches ours by itself, and becomes a peer-reflexive one. */
-    if (fb_peer_set_remote(path->peer, &answer->desc) != 0) {
+    path->volunteer = answer->desc;
+    if (fb_peer_set_remote(path->lanes[0].peer, &answer->desc) != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "a volunteer answered without a usable address");
-        give_up(path, true);
+        give_up(path, FB_PATHSET_AGAIN, 0);
         return;
     }
     path->state = PATH_CONNECTING;
+    fb_pathset_answered(client->set, path->id, fb_now_us());
+    client->look = true;
     if (answer->country[0] != '\0')
         fb_client_say(client, FB_CLIENT_FOUND, "volunteer found in %s", answer->country);
     else
         fb_client_say(client, FB_CLIENT_FOUND, "volunteer found");
+}
+
+static enum fb_pathset_why why_of(enum fb_answer_status status) {
+    switch (status) {
+    case FB_ANSWER_NOBODY: return FB_PATHSET_NOBODY;
+    case FB_ANSWER_AGAIN:
+    case FB_ANSWER_PROCESS_GONE: return FB_PATHSET_AGAIN;
+    case FB_ANSWER_LIMIT: return FB_PATHSET_LATER;
+    case FB_ANSWER_DENIED:
+    case FB_ANSWER_MALFORMED:
+    case FB_ANSWER_VERSION: return FB_PATHSET_DENIED;
+    default: return FB_PATHSET_FAILED;
+    }
 }
 
 static void take_answer(struct client_path *path, struct fb_answer *answer) {
@@ -101,12 +122,7 @@ static void take_answer(struct client_path *path, struct fb_answer *answer) {
         if (!ready)
             fb_client_drop_session(client, NULL);
     }
-    bool soon = answer->status == FB_ANSWER_AGAIN || answer->status == FB_ANSWER_NOBODY ||
-                answer->status == FB_ANSWER_PROCESS_GONE;
-    uint64_t wait = answer->retry_after * FB_CLIENT_SECOND_US;
-    if (wait > 0 && client->retry_at_us < fb_now_us() + wait)
-        client->retry_at_us = fb_now_us() + wait;
-    give_up(path, soon);
+    give_up(path, why_of(answer->status), answer->retry_after * FB_CLIENT_SECOND_US);
 }
 
 static void open_answer(struct client_path *path, const uint8_t *sealed, size_t len) {
@@ -117,7 +133,7 @@ static void open_answer(struct client_path *path, const uint8_t *sealed, size_t 
     if (err != 0) {
         fb_client_say(path->client, FB_CLIENT_WAITING, "the broker's answer does not open: %s",
                       fb_strerror(err));
-        give_up(path, false);
+        give_up(path, FB_PATHSET_FAILED, 0);
         return;
     }
     take_answer(path, &answer);
@@ -133,7 +149,7 @@ static void on_fetched(void *user, const struct fb_fetched *result) {
     }
     client->broker_turn++;
     fb_client_say(client, FB_CLIENT_WAITING, "the broker: %s; trying again", result->why);
-    give_up(path, false);
+    give_up(path, FB_PATHSET_FAILED, 0);
 }
 
 void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len) {
@@ -152,14 +168,17 @@ void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t l
 static void answer_late(void *user) {
     struct client_path *path = user;
     if (path->state == PATH_ASKING)
-        give_up(path, false);
+        give_up(path, FB_PATHSET_FAILED, 0);
 }
 
 void fb_client_path_posts_lost(struct fb_client *client) {
     FB_LIST_EACH (it, &client->paths) {
         struct client_path *path = FB_CONTAINER(it, struct client_path, link);
-        if (path->state == PATH_ASKING && path->number != 0)
-            fb_client_path_end(path, true);
+        uint32_t id = path->id;
+        if (path->state != PATH_ASKING || path->number == 0)
+            continue;
+        fb_client_path_end(path, true);
+        fb_client_over(client, id, FB_PATHSET_STRAY, 0);
     }
 }
 
@@ -168,7 +187,7 @@ void fb_client_path_posts_lost(struct fb_client *client) {
 static void fill_offer(const struct client_path *path, const struct fb_desc *local,
                        struct fb_offer *offer) {
     const struct fb_client *client = path->client;
-    *offer = (struct fb_offer){.nat = fb_peer_nat(path->peer), .desc = *local};
+    *offer = (struct fb_offer){.nat = fb_peer_nat(path->lanes[0].peer), .desc = *local};
     fb_desc_filter(&offer->desc, fb_client_is_local(client));
     memcpy(offer->egress, client->egress, sizeof offer->egress);
     memcpy(offer->handle, client->handle, sizeof offer->handle);
@@ -207,15 +226,6 @@ static int send_directly(struct client_path *path, const char *base, const uint8
     return path->fetch == NULL ? FB_ERR_NOMEM : 0;
 }
 
-static bool has_live_path(const struct fb_client *client) {
-    FB_LIST_EACH (it, &client->paths) {
-        const struct client_path *path = FB_CONTAINER(it, struct client_path, link);
-        if (path->state == PATH_OPEN && !fb_client_path_is_quiet(path))
-            return true;
-    }
-    return false;
-}
-
 static int send_offer(struct client_path *path, const struct fb_desc *local) {
     struct fb_client *client = path->client;
     const struct fb_document *document = client->document;
@@ -231,85 +241,106 @@ static int send_offer(struct client_path *path, const struct fb_desc *local) {
         return err;
     path->state = PATH_ASKING;
     client->counts.offers++;
-    return has_live_path(client) ? send_post(path, sealed)
-                                 : send_directly(path, broker->url, sealed);
+    return fb_pathset_in_session(client->set, fb_now_us())
+               ? send_post(path, sealed)
+               : send_directly(path, broker->url, sealed);
 }
 
 /* ---- the peer ---- */
 
 static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
-    struct client_path *path = user;
+    struct client_lane *lane = user;
+    struct client_path *path = lane->path;
     struct fb_client *client = path->client;
+    if (lane->state == LANE_ASKING) {
+        fb_client_lane_described(lane, local);
+        return;
+    }
     path->unanswered = fb_peer_unanswered(peer);
     int err = send_offer(path, local);
     if (err != 0) {
         fb_client_say(client, FB_CLIENT_WAITING, "no offer can be made: %s", fb_strerror(err));
-        give_up(path, false);
+        give_up(path, FB_PATHSET_FAILED, 0);
         return;
     }
     fb_client_pump(client);
 }
 
 static void on_progress(void *user, struct fb_peer *peer, enum fb_peer_stage stage) {
-    struct client_path *path = user;
+    const struct client_lane *lane = user;
+    if (lane->state != LANE_FREE)
+        return; /* a person watches the first one */
     if (stage == FB_PEER_ICE_CONNECTED)
-        fb_client_say(path->client, FB_CLIENT_ICE, "ICE connected");
+        fb_client_say(lane->path->client, FB_CLIENT_ICE, "ICE connected");
     else if (stage == FB_PEER_DTLS_DONE)
-        fb_client_say(path->client, FB_CLIENT_DTLS, "DTLS done");
+        fb_client_say(lane->path->client, FB_CLIENT_DTLS, "DTLS done");
+}
+
+static void tell_queued(struct client_path *path) {
+    fb_session_path_queued(path->client->s, path->id, fb_client_lane_buffered(path) + path->queued);
+}
+
+static void on_writable(void *user, struct fb_peer *peer) {
+    struct client_path *path = ((struct client_lane *)user)->path;
+    tell_queued(path);
+    fb_client_pump(path->client);
 }
 
 static void on_open(void *user, struct fb_peer *peer) {
-    struct client_path *path = user;
+    struct client_lane *lane = user;
+    struct client_path *path = lane->path;
     struct fb_client *client = path->client;
+    if (lane->state == LANE_CONNECTING) {
+        fb_client_lane_opened(lane);
+        on_writable(user, peer);
+        return;
+    }
     path->state = PATH_UP;
     path->heard_us = fb_now_us();
+    fb_client_lane_first(path);
     fb_client_say(client, FB_CLIENT_CHANNEL, "data channel open");
     if (fb_session_path_up(client->s, path->id, fb_now_us()) != 0) {
-        give_up(path, true);
+        give_up(path, FB_PATHSET_AGAIN, 0);
         return;
     }
     fb_client_pump(client);
 }
 
-static bool take_hop(struct client_path *path, const uint8_t *data, size_t len) {
+static void take_hop(struct client_path *path, const uint8_t *data, size_t len) {
     struct fb_client *client = path->client;
     struct fb_hop_msg msg;
-    if (fb_hop_decode(&msg, data, len) != 0)
-        return true;
-    if (msg.type == FB_HOP_QUEUE) {
+    uint32_t id = path->id;
+    bool fine = fb_hop_decode(&msg, data, len) == 0;
+    if (fine && msg.type == FB_HOP_QUEUE) {
         path->queued = msg.bytes;
-        fb_session_path_queued(client->s, path->id, fb_peer_buffered(path->peer) + path->queued);
-    } else if (msg.type == FB_HOP_FAREWELL) {
-        bool carried = path->state == PATH_OPEN;
+        tell_queued(path);
+    } else if (fine && msg.type == FB_HOP_FAREWELL) {
         fb_client_say(client, FB_CLIENT_LOST, "the volunteer left: %s",
                       fb_farewell_text(msg.farewell));
         fb_client_path_end(path, true);
-        fb_client_failed(client, carried);
-        return false;
+        fb_client_over(client, id, FB_PATHSET_FAILED, 0);
+    } else if (!fine || !fb_client_lane_hop(path, &msg)) {
+        fb_client_say(client, FB_CLIENT_LOST, "the volunteer broke the rules; its path is closed");
+        end(path, true, FB_FAREWELL_PROTOCOL);
+        fb_client_over(client, id, FB_PATHSET_FAILED, 0);
     }
-    return true;
 }
 
 static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
-    struct client_path *path = user;
+    struct client_path *path = ((struct client_lane *)user)->path;
     struct fb_client *client = path->client;
     if (len == 0)
         return;
     client->counts.bytes_down += len;
     path->heard_us = fb_now_us();
+    fb_client_lane_passed(path, len);
     if (data[0] == FB_KIND_SESSION) /* what fails closes the path by an event */
         (void)fb_session_recv(client->s, path->id, data, len, fb_now_us());
     else if (data[0] == FB_KIND_HOP)
-        (void)take_hop(path, data, len);
+        take_hop(path, data, len);
     else
         return;
     fb_client_pump(client);
-}
-
-static void on_writable(void *user, struct fb_peer *peer) {
-    struct client_path *path = user;
-    fb_session_path_queued(path->client->s, path->id, fb_peer_buffered(peer) + path->queued);
-    fb_client_pump(path->client);
 }
 
 static const char *why_closed(const struct client_path *path, enum fb_peer_reason reason) {
@@ -320,13 +351,17 @@ static const char *why_closed(const struct client_path *path, enum fb_peer_reaso
 }
 
 static void on_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
-    struct client_path *path = user;
+    struct client_lane *lane = user;
+    struct client_path *path = lane->path;
     bool carried = path->state == PATH_OPEN;
-    path->peer = NULL;
+    if (fb_client_lane_gone(lane)) {
+        on_writable(lane, peer); /* the others may take more */
+        return;
+    }
     fb_client_say(path->client, carried ? FB_CLIENT_LOST : FB_CLIENT_WAITING, "%s: %s",
                   carried ? "the volunteer is gone" : "no way to the volunteer",
                   why_closed(path, reason));
-    give_up(path, carried);
+    give_up(path, FB_PATHSET_FAILED, 0);
 }
 
 static const struct fb_peer_handler peer_handler = {
@@ -338,6 +373,21 @@ static const struct fb_peer_handler peer_handler = {
     .closed = on_closed,
 };
 
+int fb_client_path_peer(struct client_lane *lane) {
+    const struct fb_client *client = lane->path->client;
+    struct fb_addr stun[STUN_SERVERS];
+    const struct fb_peer_config config = {
+        .offerer = true,
+        .local = fb_client_is_local(client),
+        .stun = stun,
+        .stun_count = fb_joined_stun(client->joined, stun, STUN_SERVERS),
+        .send_low = SEND_LOW,
+        .handler = &peer_handler,
+        .user = lane,
+    };
+    return fb_peer_new(&lane->peer, client->config.rtc, &config);
+}
+
 int fb_client_path_begin(struct fb_client *client) {
     struct client_path *path = calloc(1, sizeof *path);
     if (path == NULL)
@@ -348,21 +398,12 @@ int fb_client_path_begin(struct fb_client *client) {
         return err;
     }
     path->client = client;
+    for (size_t i = 0; i < FB_LANES_MAX; i++)
+        path->lanes[i].path = path;
     fb_list_init(&path->link);
     fb_list_push(&client->paths, &path->link);
     path->timer = fb_timer_new(fb_net_loop(client->config.net), answer_late, path);
-    struct fb_addr stun[STUN_SERVERS];
-    const struct fb_peer_config config = {
-        .offerer = true,
-        .local = fb_client_is_local(client),
-        .stun = stun,
-        .stun_count = fb_joined_stun(client->joined, stun, STUN_SERVERS),
-        .send_low = SEND_LOW,
-        .handler = &peer_handler,
-        .user = path,
-    };
-    err = path->timer == NULL ? FB_ERR_NOMEM
-                              : fb_peer_new(&path->peer, client->config.rtc, &config);
+    err = path->timer == NULL ? FB_ERR_NOMEM : fb_client_path_peer(&path->lanes[0]);
     if (err != 0)
         fb_client_path_end(path, true);
     return err;

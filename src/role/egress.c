@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "core/document.h"
 #include "crypto/openssl.h"
 #include "role/egress_impl.h"
 
@@ -150,6 +151,17 @@ int fb_egress_new(struct fb_egress **out, const struct fb_egress_config *config)
         return err;
     }
     *out = egress;
+    return 0;
+}
+
+int fb_egress_set_document(struct fb_egress *egress, const uint8_t *bytes, size_t len) {
+    struct fb_document document;
+    int err = fb_document_parse(bytes, len, &document);
+    if (err != 0)
+        return err;
+    egress->document = bytes;
+    egress->document_len = len;
+    egress->document_serial = document.serial;
     return 0;
 }
 

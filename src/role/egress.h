@@ -71,6 +71,10 @@ void fb_egress_free(struct fb_egress *egress);
 const uint8_t *fb_egress_id(const struct fb_egress *egress);
 const uint8_t *fb_egress_process_id(const struct fb_egress *egress);
 
+/* The network document as signed, for clients that ask whether theirs is the newest; bytes outlive
+ * the egress. 0, or an error of fb_document_parse(). */
+int fb_egress_set_document(struct fb_egress *egress, const uint8_t *bytes, size_t len);
+
 /* The link to the broker is up (the struct is copied), or down (NULL). */
 void fb_egress_set_broker(struct fb_egress *egress, const struct fb_broker_link *broker);
 /* The broker's answer to an offer; user is the egress. An fb_link_answered. */

@@ -13,6 +13,7 @@
 #define FB_ROLE_EGRESS_IMPL_H
 
 #include "base/list.h"
+#include "core/hop.h"
 #include "core/tokens.h"
 #include "net/loop.h"
 #include "role/dial.h"
@@ -36,7 +37,7 @@ struct egress_session {
     struct fb_session *s;
     struct fb_timer *timer;
     struct fb_list paths, streams;
-    struct fb_quota streams_quota, offers_quota;
+    struct fb_quota streams_quota, offers_quota, documents_quota;
     size_t writing;  /* bytes copied for sockets of origins that were full */
     size_t buffered; /* of all kinds, as counted in egress->buffered */
 };
@@ -51,6 +52,7 @@ struct egress_path {
     bool open;         /* a packet under the session's keys came */
     uint64_t bytes;    /* both directions */
     size_t queued;     /* in the volunteer, as it says */
+    uint64_t full_us;  /* when FB_HOP_FULL was said last */
     uint8_t ticket[FB_TICKET_ID_LEN];
 };
 
@@ -88,7 +90,10 @@ struct fb_egress {
     struct fb_tokens *tokens;
     struct fb_replay *replay;
     struct fb_dialer *dialer;
-    struct fb_timer *tick; /* load for the broker; what does not go on: egress.c, tick() */
+    struct fb_timer *tick;   /* load for the broker; what does not go on: egress.c, tick() */
+    const uint8_t *document; /* NULL: none */
+    size_t document_len;
+    uint64_t document_serial;
     struct fb_broker_link broker;
     bool has_broker, stopped;
     struct fb_list sessions, waiting, offers, paused;
@@ -109,6 +114,8 @@ bool fb_egress_path_accept(void *egress, struct fb_ws *ws, void **user);
 extern const struct fb_ws_handler fb_egress_path_handler;
 /* Says farewell, closes the socket, reports to the broker and frees. The session is told by the
  * caller, if it does not know already. */
+/* A message of the session's went out on it. */
+void fb_egress_path_sent(struct egress_path *path, size_t len);
 void fb_egress_path_close(struct egress_path *path, enum fb_farewell farewell, const char *why);
 /* Its session says that it is open: reports to the broker. */
 void fb_egress_path_opened(struct egress_path *path);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "core/lanes.h"
 #include "role/egress_impl.h"
 
 #define ATTACH_LEN (1 + FB_TICKET_LEN + FB_FIRST_LEN)
@@ -55,12 +56,35 @@ static void free_path(struct egress_path *path) {
     free(path);
 }
 
-void fb_egress_path_close(struct egress_path *path, enum fb_farewell farewell, const char *why) {
+static void say(struct egress_path *path, const struct fb_hop_msg *msg) {
     uint8_t hop[FB_HOP_MAX];
-    struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = farewell};
-    int len = fb_hop_encode(&msg, hop, sizeof hop);
+    int len = fb_hop_encode(msg, hop, sizeof hop);
     if (len > 0)
         (void)fb_ws_send(path->ws, hop, (size_t)len);
+}
+
+/* The volunteer has its client add lanes, if it wants to; what they bring is for both to see. */
+static void say_full(struct egress_path *path) {
+    const struct fb_hop_msg msg = {.type = FB_HOP_FULL};
+    struct fb_path_stats stats;
+    uint64_t now = fb_now_us();
+    if (now - path->full_us < FB_LANES_FULL_EVERY_MS * UINT64_C(1000) ||
+        fb_session_path_stats(path->session->s, path->id, now, &stats) != 0 || !stats.full)
+        return;
+    path->full_us = now;
+    say(path, &msg);
+}
+
+void fb_egress_path_sent(struct egress_path *path, size_t len) {
+    path->bytes += len;
+    fb_session_path_queued(path->session->s, path->id, fb_ws_buffered(path->ws) + path->queued);
+    if (path->open)
+        say_full(path);
+}
+
+void fb_egress_path_close(struct egress_path *path, enum fb_farewell farewell, const char *why) {
+    const struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = farewell};
+    say(path, &msg);
     fb_ws_close(path->ws,
                 path->egress->stopped            ? WS_GOING_AWAY
                 : farewell == FB_FAREWELL_DENIED ? WS_POLICY

@@ -8,6 +8,10 @@
 /* Offers of one session that are with the broker, and how often it may make one. */
 static const struct fb_quota_limits offer_limits = {.at_once = 4, .per_second = 1, .burst = 8};
 
+/* Questions for the network document; an answer has up to 8 KiB. */
+static const struct fb_quota_limits document_limits = {.at_once = 0, .per_second = 1, .burst = 4};
+
+#define SERIAL_LEN 8
 #define NUMBER_LEN 4 /* before each offer and answer: the client's number for it */
 
 static void timer_fired(void *user) {
@@ -126,6 +130,29 @@ void fb_egress_answered(void *user, uint64_t request, const uint8_t *sealed, siz
     }
 }
 
+/* ---- the network document ---- */
+
+/* The client names the serial of the one that it has: it gets a newer one, or the word that there
+ * is none here. */
+static void take_question(struct egress_session *session, const uint8_t *post, size_t len) {
+    const struct fb_egress *egress = session->egress;
+    uint8_t serial[SERIAL_LEN];
+    uint64_t now = fb_now_us();
+    struct fb_rd rd = fb_rd_make(post, len);
+    uint64_t known = fb_rd_u64(&rd);
+    if (!rd.ok || rd.len != 0 || egress->document == NULL ||
+        !fb_quota_fits(&session->documents_quota, &document_limits, now))
+        return;
+    fb_quota_take(&session->documents_quota, &document_limits, now);
+    fb_quota_give(&session->documents_quota);
+    struct fb_wr wr = fb_wr_make(serial, sizeof serial);
+    fb_wr_u64(&wr, egress->document_serial);
+    if (egress->document_serial > known)
+        (void)fb_session_post(session->s, FB_POST_DOCUMENT, egress->document, egress->document_len);
+    else
+        (void)fb_session_post(session->s, FB_POST_DOCUMENT, serial, wr.len);
+}
+
 /* ---- the pump ---- */
 
 static void on_event(struct egress_session *session, const struct fb_event *event) {
@@ -156,6 +183,8 @@ static void on_event(struct egress_session *session, const struct fb_event *even
     case FB_EVENT_POST:
         if (event->post == FB_POST_BROKER)
             take_offer(session, event->data, event->len);
+        else
+            take_question(session, event->data, event->len);
         break;
     default: break; /* READY comes with accept; TOKENS is the client's; no datagrams yet */
     }
@@ -170,9 +199,8 @@ static bool send_one(struct egress_session *session, uint64_t now) {
     struct egress_path *path = fb_egress_session_path(session, id);
     /* What the socket does not take (memory is out) is lost, and sent again as lost. */
     if (path != NULL && fb_ws_send(path->ws, egress->message, len) == 0) {
-        path->bytes += len;
         egress->counts.bytes_down += len;
-        fb_session_path_queued(session->s, id, fb_ws_buffered(path->ws) + path->queued);
+        fb_egress_path_sent(path, len);
     }
     return true;
 }

@@ -16,6 +16,8 @@
 #define RETRY_MAX_S 60
 /* Answers name the newest version, so this is for those who only wait. */
 #define REFRESH_S 3600
+#define ASK_AGAIN_S 60
+#define HINT_S 5
 #define REFRESH_MIN_S 60
 /* STUN servers asked for at a time, and addresses kept of each. */
 #define STUN_PICK 6
@@ -194,10 +196,6 @@ static int judge(struct fb_joined *joined, const void *bytes, size_t len) {
     return 0;
 }
 
-int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len) {
-    return judge(joined, bytes, len);
-}
-
 const struct fb_document *fb_joined_document(const struct fb_joined *joined) {
     return joined->have && joined->document.expires_s > fb_unix_s() ? &joined->document : NULL;
 }
@@ -240,16 +238,25 @@ static void plan_refresh(struct fb_joined *joined) {
     set_timer(joined, (delay_s > REFRESH_MIN_S ? delay_s : REFRESH_MIN_S) * SECOND_US);
 }
 
+void fb_joined_current(struct fb_joined *joined) {
+    joined->failures = 0;
+    plan_refresh(joined);
+}
+
+int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len) {
+    int err = judge(joined, bytes, len);
+    if (err == 0)
+        fb_joined_current(joined);
+    return err;
+}
+
 static void on_fetched(void *user, const struct fb_fetched *result) {
     struct fb_joined *joined = user;
     joined->fetch = NULL;
     if (result->err != 0)
         snprintf(joined->why, sizeof joined->why, "%s", result->why);
-    else if (judge(joined, result->body, result->len) == 0) {
-        joined->failures = 0;
-        plan_refresh(joined);
+    else if (fb_joined_offer(joined, result->body, result->len) == 0)
         return;
-    }
     joined->broker++;
     joined->tried++;
     fetch_next(joined);
@@ -286,16 +293,25 @@ static void start_round(struct fb_joined *joined) {
     fetch_next(joined);
 }
 
+static bool ask_elsewhere(struct fb_joined *joined) {
+    const struct fb_joined_handler *handler = joined->config.handler;
+    return handler->ask != NULL && fb_joined_document(joined) != NULL && joined->fetch == NULL &&
+           handler->ask(joined->config.user, joined->document.serial);
+}
+
 static void on_timer(void *user) {
     struct fb_joined *joined = user;
     if (joined->have && !joined->announced)
         announce(joined); /* from the cache */
-    start_round(joined);
+    if (ask_elsewhere(joined))
+        set_timer(joined, ASK_AGAIN_S * SECOND_US);
+    else
+        start_round(joined);
 }
 
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial) {
     if (serial > joined->floor)
-        fb_timer_set(joined->timer, fb_now_us());
+        set_timer(joined, joined->config.handler->ask != NULL ? HINT_S * SECOND_US : 0);
 }
 
 size_t fb_joined_stun(const struct fb_joined *joined, struct fb_addr *out, size_t cap) {

@@ -7,6 +7,7 @@
 #ifndef FB_ROLE_JOINED_H
 #define FB_ROLE_JOINED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ struct fb_joined_handler {
     /* No broker gave a document that holds; why: one line for a person. It is tried again by
      * itself. Called also while an earlier document is good, then for information only. */
     void (*failed)(void *user, const char *why);
+    /* A look at whether there is one newer than this is due. True: it has been asked for another
+     * way than from the brokers' addresses; fb_joined_offer() or fb_joined_current() follows, or it
+     * is asked again after a minute. May be NULL; not called without a document that is valid. */
+    bool (*ask)(void *user, uint64_t serial);
 };
 
 struct fb_joined_config {
@@ -45,12 +50,15 @@ void fb_joined_free(struct fb_joined *joined);
 
 /* The document while it is valid, or NULL. */
 const struct fb_document *fb_joined_document(const struct fb_joined *joined);
-/* Somebody named this version (an answer of the broker does): fetched now if it is newer. */
+/* Somebody named this version (an answer of the broker does): if it is newer it is fetched at once,
+ * or asked for in 5 s where there is another way to ask, which the same answer may open. */
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial);
 /* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Errors
  * as fb_document_verify(), and FB_ERR_VERSION (it wants later software), FB_ERR_DENIED (it names an
  * address without TLS, and is not local). */
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len);
+/* Who was asked has none that is newer. */
+void fb_joined_current(struct fb_joined *joined);
 
 /*
  * Up to cap addresses of STUN servers, a few of the document's by chance, for fb_peer_config; 0

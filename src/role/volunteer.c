@@ -27,13 +27,20 @@ struct held {
     uint8_t data[];
 };
 
+/* A peer of a match, its lane by index. */
+struct lane {
+    struct match *match;
+    struct fb_peer *peer; /* NULL: not made, or gone */
+    uint32_t number;      /* what the slot calls the peer by */
+};
+
 /* One match of the slot: gone when both hops are. */
 struct match {
     struct fb_list link;
     struct fb_volunteer *volunteer;
     uint32_t m;
-    struct fb_peer *peer;              /* NULL: not made, or gone */
-    struct fb_ws *egress;              /* likewise */
+    struct lane lanes[FB_LANES_MAX];
+    struct fb_ws *egress;              /* NULL: not made, or gone */
     struct fb_list to_peer, to_egress; /* struct held */
     bool peer_paused, egress_paused;
 };
@@ -85,12 +92,34 @@ static void free_match(struct match *match) {
     free(match);
 }
 
+#define EACH_LANE(match, it)                                                                       \
+    for (struct lane *it = (match)->lanes; it < (match)->lanes + FB_LANES_MAX; it++)               \
+        if (it->peer != NULL)
+
+static bool has_peer(struct match *match) {
+    EACH_LANE(match, lane) {
+        return true;
+    }
+    return false;
+}
+
 static void free_dead_matches(struct fb_volunteer *vol) {
     FB_LIST_EACH (it, &vol->matches) {
         struct match *match = FB_CONTAINER(it, struct match, link);
-        if (match->peer == NULL && match->egress == NULL)
+        if (!has_peer(match) && match->egress == NULL)
             free_match(match);
     }
+}
+
+/* What the lanes hold, by index; all together. */
+static size_t lanes_held(struct match *match, uint32_t held[FB_LANES_MAX]) {
+    size_t sum = 0;
+    for (size_t i = 0; i < FB_LANES_MAX; i++) {
+        struct fb_peer *peer = match->lanes[i].peer;
+        held[i] = peer != NULL ? (uint32_t)fb_peer_buffered(peer) : 0;
+        sum += held[i];
+    }
+    return sum;
 }
 
 /* A loss here is the session's to repair, as any on a path. */
@@ -106,42 +135,51 @@ static void hold(struct fb_list *list, const uint8_t *data, size_t len) {
 /* ---- the hop to the client ---- */
 
 static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
-    struct match *match = user;
-    struct fb_volunteer *vol = match->volunteer;
+    struct lane *lane = user;
+    struct fb_volunteer *vol = lane->match->volunteer;
     if (fb_peer_nat(peer) != FB_NAT_UNKNOWN)
         fb_slot_set_nat(vol->slot, fb_peer_nat(peer));
-    fb_slot_peer_described(vol->slot, match->m, local, now_ms());
+    fb_slot_peer_described(vol->slot, lane->number, local, now_ms());
     run(vol);
 }
 
 static void on_peer_open(void *user, struct fb_peer *peer) {
-    struct match *match = user;
+    struct lane *lane = user;
+    struct match *match = lane->match;
     struct fb_volunteer *vol = match->volunteer;
-    fb_slot_peer_open(vol->slot, match->m, now_ms());
+    fb_peer_pause(peer, match->peer_paused);
+    fb_slot_peer_open(vol->slot, lane->number, now_ms());
     poll_slot(vol);
     FB_LIST_EACH (it, &match->to_peer) {
         struct held *held = FB_CONTAINER(it, struct held, link);
-        if (match->peer != NULL)
-            fb_peer_send(match->peer, held->data, held->len);
+        if (lane->peer != NULL)
+            fb_peer_send(lane->peer, held->data, held->len);
     }
     drop_held(&match->to_peer);
     run(vol);
 }
 
-static void to_egress(struct match *match, const uint8_t *data, size_t len) {
-    fb_ws_send(match->egress, data, len);
-    if (!match->peer_paused && fb_ws_buffered(match->egress) > PAUSE_AT) {
-        match->peer_paused = true;
-        fb_peer_pause(match->peer, true);
+static void pause_lanes(struct match *match, bool pause) {
+    match->peer_paused = pause;
+    EACH_LANE(match, lane) {
+        fb_peer_pause(lane->peer, pause);
     }
 }
 
+static void to_egress(struct match *match, const uint8_t *data, size_t len) {
+    fb_ws_send(match->egress, data, len);
+    if (!match->peer_paused && fb_ws_buffered(match->egress) > PAUSE_AT)
+        pause_lanes(match, true);
+}
+
 static void on_peer_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
-    struct match *match = user;
+    struct lane *from = user;
+    struct match *match = from->match;
     struct fb_volunteer *vol = match->volunteer;
     uint64_t now = now_ms();
-    size_t queued = match->egress != NULL ? fb_ws_buffered(match->egress) : 0;
-    switch (fb_slot_relay(vol->slot, match->m, true, len > 0 ? data[0] : 0, len, queued, now)) {
+    uint32_t queued = match->egress != NULL ? (uint32_t)fb_ws_buffered(match->egress) : 0, lane;
+    uint8_t first = len > 0 ? data[0] : 0;
+    switch (fb_slot_relay(vol->slot, match->m, true, first, len, &queued, &lane, now)) {
     case FB_RELAY_PASS:
         if (match->egress != NULL)
             to_egress(match, data, len);
@@ -153,23 +191,31 @@ static void on_peer_message(void *user, struct fb_peer *peer, uint8_t *data, siz
     run(vol);
 }
 
+/* Less waits for the client than before: a lane has sent it, or took it along when it died. */
+static void lanes_drained(struct match *match) {
+    uint32_t held[FB_LANES_MAX];
+    if (lanes_held(match, held) <= PAUSE_AT / 2 && match->egress_paused) {
+        match->egress_paused = false;
+        if (match->egress != NULL)
+            fb_ws_resume(match->egress);
+    }
+    fb_slot_drained(match->volunteer->slot, match->m, true, held, now_ms());
+}
+
 static void on_peer_writable(void *user, struct fb_peer *peer) {
-    struct match *match = user;
-    struct fb_volunteer *vol = match->volunteer;
-    if (match->egress_paused && match->egress != NULL)
-        fb_ws_resume(match->egress);
-    match->egress_paused = false;
-    fb_slot_drained(vol->slot, match->m, true, fb_peer_buffered(peer), now_ms());
-    run(vol);
+    struct lane *lane = user;
+    lanes_drained(lane->match);
+    run(lane->match->volunteer);
 }
 
 static void on_peer_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
-    struct match *match = user;
-    struct fb_volunteer *vol = match->volunteer;
+    struct lane *lane = user;
+    struct fb_volunteer *vol = lane->match->volunteer;
     fb_log(vol->config.log, FB_LOG_DEBUG, "connection to a reader: %s",
            fb_peer_reason_text(reason));
-    match->peer = NULL;
-    fb_slot_peer_closed(vol->slot, match->m, now_ms());
+    lane->peer = NULL;
+    fb_slot_peer_closed(vol->slot, lane->number, now_ms());
+    lanes_drained(lane->match);
     run(vol);
 }
 
@@ -181,34 +227,53 @@ static const struct fb_peer_handler peer_handler = {
     .closed = on_peer_closed,
 };
 
-static void create_peer(struct fb_volunteer *vol, uint32_t m, const struct fb_desc *offer) {
-    struct fb_addr stun[STUN_MAX];
+static struct match *new_match(struct fb_volunteer *vol, uint32_t m) {
     struct match *match = calloc(1, sizeof *match);
-    if (match == NULL) {
-        fb_slot_peer_closed(vol->slot, m, now_ms());
-        return;
-    }
+    if (match == NULL)
+        return NULL;
     match->volunteer = vol;
     match->m = m;
     fb_list_init(&match->to_peer);
     fb_list_init(&match->to_egress);
     fb_list_push(&vol->matches, &match->link);
+    return match;
+}
+
+static int start_peer(struct fb_volunteer *vol, struct lane *lane, const struct fb_desc *offer) {
+    struct fb_addr stun[STUN_MAX];
     struct fb_peer_config config = {
         .local = (vol->document.flags & FB_DOCUMENT_LOCAL) != 0,
         .stun = stun,
         .stun_count = fb_joined_stun(vol->joined, stun, STUN_MAX),
         .send_max = HOP_SEND_MAX,
-        .send_low = FB_SLOT_QUEUE_REPORT / 4 - 1,
+        .send_low = FB_SLOT_LANE_LOW,
         .handler = &peer_handler,
-        .user = match,
+        .user = lane,
     };
-    if (fb_peer_new(&match->peer, vol->config.rtc, &config) == 0 &&
-        fb_peer_set_remote(match->peer, offer) == 0)
+    int err = fb_peer_new(&lane->peer, vol->config.rtc, &config);
+    return err != 0 ? err : fb_peer_set_remote(lane->peer, offer);
+}
+
+static void close_peer(struct lane *lane) {
+    if (lane->peer != NULL)
+        fb_peer_close(lane->peer);
+    lane->peer = NULL;
+}
+
+/* The first lane makes the match. */
+static void create_peer(struct fb_volunteer *vol, const struct fb_slot_action *action) {
+    struct match *match = find(vol, action->m);
+    if (match == NULL && (match = new_match(vol, action->m)) == NULL) {
+        fb_slot_peer_closed(vol->slot, action->peer, now_ms());
         return;
-    if (match->peer != NULL)
-        fb_peer_close(match->peer);
-    free_match(match);
-    fb_slot_peer_closed(vol->slot, m, now_ms());
+    }
+    struct lane *lane = &match->lanes[action->lane];
+    lane->match = match;
+    lane->number = action->peer;
+    if (start_peer(vol, lane, action->desc) == 0)
+        return;
+    close_peer(lane);
+    fb_slot_peer_closed(vol->slot, action->peer, now_ms());
 }
 
 /* ---- the hop to the egress ---- */
@@ -227,9 +292,11 @@ static void on_egress_open(void *user, struct fb_ws *ws) {
     run(vol);
 }
 
-static void to_peer(struct match *match, const uint8_t *data, size_t len) {
-    fb_peer_send(match->peer, data, len);
-    if (!match->egress_paused && fb_peer_buffered(match->peer) > PAUSE_AT) {
+static void to_peer(struct match *match, uint32_t lane, size_t held, const uint8_t *data,
+                    size_t len) {
+    if (match->lanes[lane].peer != NULL)
+        fb_peer_send(match->lanes[lane].peer, data, len);
+    if (!match->egress_paused && held > PAUSE_AT) {
         match->egress_paused = true;
         fb_ws_pause(match->egress);
     }
@@ -239,12 +306,11 @@ static void on_egress_message(void *user, struct fb_ws *ws, const uint8_t *data,
     struct match *match = user;
     struct fb_volunteer *vol = match->volunteer;
     uint64_t now = now_ms();
-    size_t queued = match->peer != NULL ? fb_peer_buffered(match->peer) : 0;
-    switch (fb_slot_relay(vol->slot, match->m, false, len > 0 ? data[0] : 0, len, queued, now)) {
-    case FB_RELAY_PASS:
-        if (match->peer != NULL)
-            to_peer(match, data, len);
-        break;
+    uint32_t held[FB_LANES_MAX], lane;
+    size_t sum = lanes_held(match, held);
+    uint8_t first = len > 0 ? data[0] : 0;
+    switch (fb_slot_relay(vol->slot, match->m, false, first, len, held, &lane, now)) {
+    case FB_RELAY_PASS: to_peer(match, lane, sum + len, data, len); break;
     case FB_RELAY_HOLD: hold(&match->to_peer, data, len); break;
     case FB_RELAY_HOP: fb_slot_hop(vol->slot, match->m, false, data, len, now); break;
     case FB_RELAY_DROP: break;
@@ -255,10 +321,10 @@ static void on_egress_message(void *user, struct fb_ws *ws, const uint8_t *data,
 static void on_egress_drained(void *user, struct fb_ws *ws) {
     struct match *match = user;
     struct fb_volunteer *vol = match->volunteer;
-    if (match->peer_paused && match->peer != NULL)
-        fb_peer_pause(match->peer, false);
-    match->peer_paused = false;
-    fb_slot_drained(vol->slot, match->m, false, fb_ws_buffered(ws), now_ms());
+    uint32_t queued = (uint32_t)fb_ws_buffered(ws);
+    if (match->peer_paused)
+        pause_lanes(match, false);
+    fb_slot_drained(vol->slot, match->m, false, &queued, now_ms());
     run(vol);
 }
 
@@ -362,13 +428,6 @@ static void tell(struct fb_volunteer *vol) {
         vol->config.changed(vol->config.user, &view);
 }
 
-static void close_peer(struct match *match) {
-    if (match == NULL || match->peer == NULL)
-        return;
-    fb_peer_close(match->peer);
-    match->peer = NULL;
-}
-
 static void close_egress(struct match *match) {
     if (match == NULL || match->egress == NULL)
         return;
@@ -391,12 +450,17 @@ static void act(struct fb_volunteer *vol, const struct fb_slot_action *action) {
             fb_ws_send(vol->broker, action->bytes, action->len);
         break;
     case FB_SLOT_BROKER_CLOSE: close_broker(vol); break;
-    case FB_SLOT_PEER_CREATE: create_peer(vol, action->m, action->desc); break;
+    case FB_SLOT_PEER_CREATE: create_peer(vol, action); break;
     case FB_SLOT_PEER_SEND:
-        if (match != NULL && match->peer != NULL)
-            fb_peer_send(match->peer, action->bytes, action->len);
+        if (match != NULL && match->lanes[action->lane].peer != NULL)
+            fb_peer_send(match->lanes[action->lane].peer, action->bytes, action->len);
         break;
-    case FB_SLOT_PEER_CLOSE: close_peer(match); break;
+    case FB_SLOT_PEER_CLOSE:
+        if (match == NULL)
+            break;
+        close_peer(&match->lanes[action->lane]);
+        lanes_drained(match);
+        break;
     case FB_SLOT_EGRESS_OPEN: open_egress(vol, action->m, action->egress); break;
     case FB_SLOT_EGRESS_SEND:
         if (match != NULL && match->egress != NULL)
@@ -495,7 +559,8 @@ static void on_no_document(void *user, const char *why) {
                why);
 }
 
-static const struct fb_joined_handler joined_handler = {on_document, on_no_document};
+static const struct fb_joined_handler joined_handler = {.changed = on_document,
+                                                        .failed = on_no_document};
 
 struct fb_volunteer *fb_volunteer_new(const struct fb_volunteer_config *config) {
     struct fb_volunteer *vol = calloc(1, sizeof *vol);
@@ -534,7 +599,9 @@ void fb_volunteer_stop(struct fb_volunteer *vol) {
     close_broker(vol);
     FB_LIST_EACH (it, &vol->matches) {
         struct match *match = FB_CONTAINER(it, struct match, link);
-        close_peer(match);
+        EACH_LANE(match, lane) {
+            close_peer(lane);
+        }
         close_egress(match);
         free_match(match);
     }

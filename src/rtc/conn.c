@@ -1,4 +1,5 @@
 /* The half of a peer on the rtc thread: ICE below DTLS below SCTP, and the reason it ends. */
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -296,12 +297,22 @@ static const struct fb_ice_handler ice_handler = {on_gathered, on_connected, on_
 
 /* ---- birth, time and death ---- */
 
+/* By chance and not by count: usrsctp takes it for an address, and what it tells of addresses is
+ * its own affair. */
+static uintptr_t new_id(const struct fb_engine *engine) {
+    uintptr_t id = 0;
+    while (id == 0 || g_hash_table_contains(engine->conns, (gpointer)id))
+        if (RAND_bytes((uint8_t *)&id, sizeof id) != 1)
+            abort(); /* without randomness there is no DTLS either */
+    return id;
+}
+
 static void start(struct fb_engine *engine, struct fb_peer *peer) {
     struct fb_conn *conn = g_new0(struct fb_conn, 1);
     peer->conn = conn;
     conn->peer = peer;
     conn->engine = engine;
-    conn->id = ++engine->last_id;
+    conn->id = new_id(engine);
     g_hash_table_insert(engine->conns, (gpointer)conn->id, conn);
     struct fb_ice_config config = {
         .context = engine->context,

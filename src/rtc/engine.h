@@ -45,7 +45,6 @@ struct fb_peer {
 struct fb_engine {
     GMainContext *context;
     GHashTable *conns; /* id -> struct fb_conn */
-    uintptr_t last_id; /* ids are never used twice */
     bool reap;         /* some connection has failed and is to be taken down */
     uint8_t scratch[FB_SCTP_READ_MAX];
 };

@@ -113,7 +113,7 @@ int fb_peer_set_remote(struct fb_peer *peer, const struct fb_desc *remote);
  */
 int fb_peer_send(struct fb_peer *peer, const void *data, size_t len);
 
-/* Bytes that SCTP has not taken yet: what a browser calls bufferedAmount. */
+/* Bytes that wait for SCTP's window, but for a message or two: a browser's bufferedAmount. */
 size_t fb_peer_buffered(const struct fb_peer *peer);
 
 /* Holds `message` back (what arrives waits, within recv_max, then the other side must), or lets

@@ -7,6 +7,7 @@
 #include <usrsctp.h>
 
 #include "base/err.h"
+#include "rtc/cookie.h"
 #include "rtc/crc32c.h"
 #include "rtc/dtls.h"
 
@@ -23,6 +24,10 @@
 #define RTO_MAX 10000
 /* Rounds of the clock that fb_sctp_stop grants to what usrsctp frees by timer. */
 #define STOP_ROUNDS 200
+/* Messages that usrsctp may hold beyond what its window lets out: one to begin with when an
+ * acknowledgement comes. What else waits is seen to wait (fb_peer_buffered), or all lanes would
+ * look alike however slow. */
+#define UNSENT_MAX 2
 
 struct fb_sctp {
     struct socket *socket;
@@ -38,6 +43,9 @@ static bool started;
 
 static int on_output(void *addr, void *packet, size_t len, uint8_t tos, uint8_t set_df) {
     struct sctp_common_header *header = packet;
+    size_t at, count;
+    if (fb_cookie_find(packet, len, false, &at, &count))
+        fb_cookie_mask((uintptr_t)addr, (uint8_t *)packet + at, count);
     if (len >= sizeof *header)
         header->crc32c = fb_crc32c(packet, len); /* zero until here, by the offload */
     packet_output((uintptr_t)addr, packet, len);
@@ -49,6 +57,7 @@ void fb_sctp_start(void (*output)(uintptr_t id, const uint8_t *packet, size_t le
     if (started)
         return;
     started = true;
+    fb_cookie_start();
     usrsctp_init_nothreads(0, on_output, NULL);
     /* What comes in was authenticated by DTLS: its checksum tells nothing new. */
     usrsctp_enable_crc32c_offload();
@@ -100,8 +109,9 @@ static bool tune(struct socket *socket, const struct fb_sctp_config *config) {
     struct linger linger = {1, 0};
     struct sctp_initmsg init = {STREAMS, STREAMS, 0, 0};
     struct sctp_rtoinfo rto = {SCTP_FUTURE_ASSOC, RTO_INITIAL, RTO_MAX, RTO_MIN};
-    /* usrsctp adds the common header to what it is told here. */
-    struct sctp_paddrparams path = {.spp_flags = SPP_PMTUD_DISABLE,
+    /* usrsctp adds the common header to what it is told here. No heartbeats: ICE asks whether the
+     * other side lives (RFC 7675), and they would tell this machine's clock. */
+    struct sctp_paddrparams path = {.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_DISABLE,
                                     .spp_pathmtu = FB_DTLS_PAYLOAD_MAX -
                                                    sizeof(struct sctp_common_header)};
     struct sctp_assoc_value reset = {SCTP_FUTURE_ASSOC, SCTP_ENABLE_RESET_STREAM_REQ};
@@ -145,6 +155,13 @@ struct fb_sctp *fb_sctp_new(const struct fb_sctp_config *config) {
 }
 
 void fb_sctp_input(uintptr_t id, const uint8_t *packet, size_t len) {
+    uint8_t copy[FB_DTLS_PAYLOAD_MAX];
+    size_t at, count;
+    if (len <= sizeof copy && fb_cookie_find(packet, len, true, &at, &count)) {
+        memcpy(copy, packet, len);
+        fb_cookie_mask(id, copy + at, count);
+        packet = copy;
+    }
     usrsctp_conninput((void *)id, packet, len, 0);
 }
 
@@ -240,10 +257,19 @@ enum fb_sctp_event fb_sctp_read(struct fb_sctp *sctp, uint8_t buf[static FB_SCTP
     return event;
 }
 
+static bool get_status(struct fb_sctp *sctp, struct sctp_status *status) {
+    socklen_t len = sizeof *status;
+    memset(status, 0, sizeof *status);
+    return usrsctp_getsockopt(sctp->socket, IPPROTO_SCTP, SCTP_STATUS, status, &len) == 0;
+}
+
 int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool last) {
     struct sctp_sndinfo info = {
         .snd_flags = (uint16_t)(SCTP_UNORDERED | (last ? SCTP_SACK_IMMEDIATELY : 0)),
         .snd_ppid = htonl(PPID_BINARY)};
+    struct sctp_status status;
+    if (get_status(sctp, &status) && status.sstat_penddata >= UNSENT_MAX)
+        return FB_ERR_AGAIN;
     ssize_t sent = usrsctp_sendv(sctp->socket, data, len, NULL, 0, &info, sizeof info,
                                  SCTP_SENDV_SNDINFO, 0);
     if (sent == (ssize_t)len)
@@ -252,10 +278,8 @@ int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool las
 }
 
 bool fb_sctp_is_dry(struct fb_sctp *sctp) {
-    struct sctp_status status = {0};
-    socklen_t len = sizeof status;
-    return usrsctp_getsockopt(sctp->socket, IPPROTO_SCTP, SCTP_STATUS, &status, &len) != 0 ||
-           status.sstat_unackdata == 0;
+    struct sctp_status status;
+    return !get_status(sctp, &status) || status.sstat_unackdata == 0;
 }
 
 void fb_sctp_free(struct fb_sctp *sctp) {

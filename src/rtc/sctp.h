@@ -51,7 +51,8 @@ void fb_sctp_input(uintptr_t id, const uint8_t *packet, size_t len);
 enum fb_sctp_event fb_sctp_read(struct fb_sctp *sctp, uint8_t buf[static FB_SCTP_READ_MAX],
                                 size_t *len);
 /* last: nothing follows soon, so that the other side shall acknowledge at once (RFC 7053). 0;
- * FB_ERR_AGAIN: the send window is full, try after the next input or tick; FB_ERR_CLOSED. */
+ * FB_ERR_AGAIN: the window is full, and a message or two wait for it; try after the next
+ * input or tick; FB_ERR_CLOSED. */
 int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool last);
 /* Everything that was sent has been acknowledged. */
 bool fb_sctp_is_dry(struct fb_sctp *sctp);

@@ -9,15 +9,16 @@
 static uint8_t in[FB_WASM_IN];
 static union {
     uint8_t bytes[FB_WASM_OUT];
-    uint32_t words[4];
+    uint32_t words[5];
     double numbers[10];
 } out;
+static uint32_t held[FB_LANES_MAX];
 static struct fb_slot *slot;
 
 /* The slot takes all its memory at birth and there is one slot: an arena that only grows will do.
  * wasm memory starts out as zeros. */
 static struct {
-    _Alignas(16) uint8_t bytes[128 * 1024];
+    _Alignas(16) uint8_t bytes[192 * 1024];
     size_t used;
 } arena;
 
@@ -55,6 +56,10 @@ uint8_t *fb_in(void) {
 
 uint8_t *fb_out(void) {
     return out.bytes;
+}
+
+uint32_t *fb_held(void) {
+    return held;
 }
 
 /* NaN and what lies outside become the nearest end. */
@@ -114,23 +119,23 @@ void fb_broker_message(int len, double now) {
     fb_slot_broker_message(slot, in, in_len(len), from_double(now));
 }
 
-int fb_peer_described(uint32_t m, int len, double now) {
+int fb_peer_described(uint32_t peer, int len, double now) {
     struct fb_desc desc;
     if (fb_desc_from_sdp(&desc, (const char *)in, in_len(len)) == 0) {
-        fb_slot_peer_described(slot, m, &desc, from_double(now));
+        fb_slot_peer_described(slot, peer, &desc, from_double(now));
         return 1;
     }
-    /* An empty description is not valid: the slot ends the match, and closes the peer. */
-    fb_slot_peer_described(slot, m, &desc, from_double(now));
+    /* An empty description is not valid: the slot closes the peer. */
+    fb_slot_peer_described(slot, peer, &desc, from_double(now));
     return 0;
 }
 
-void fb_peer_open(uint32_t m, double now) {
-    fb_slot_peer_open(slot, m, from_double(now));
+void fb_peer_open(uint32_t peer, double now) {
+    fb_slot_peer_open(slot, peer, from_double(now));
 }
 
-void fb_peer_closed(uint32_t m, double now) {
-    fb_slot_peer_closed(slot, m, from_double(now));
+void fb_peer_closed(uint32_t peer, double now) {
+    fb_slot_peer_closed(slot, peer, from_double(now));
 }
 
 void fb_egress_open(uint32_t m, double now) {
@@ -149,20 +154,19 @@ double fb_deadline(void) {
     return to_double(fb_slot_deadline(slot));
 }
 
-int fb_relay(uint32_t m, int from_client, int first_byte, uint32_t len, double queued, double now) {
-    uint64_t bytes = from_double(queued);
-    return (int)fb_slot_relay(slot, m, from_client != 0, (uint8_t)first_byte, len,
-                              bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes, from_double(now));
+uint32_t fb_relay(uint32_t m, int from_client, int first_byte, uint32_t len, double now) {
+    uint32_t lane;
+    enum fb_relay relay = fb_slot_relay(slot, m, from_client != 0, (uint8_t)first_byte, len, held,
+                                        &lane, from_double(now));
+    return (uint32_t)relay | lane << 8;
 }
 
 void fb_hop(uint32_t m, int from_client, int len, double now) {
     fb_slot_hop(slot, m, from_client != 0, in, in_len(len), from_double(now));
 }
 
-void fb_drained(uint32_t m, int to_client, double queued, double now) {
-    uint64_t bytes = from_double(queued);
-    fb_slot_drained(slot, m, to_client != 0, bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes,
-                    from_double(now));
+void fb_drained(uint32_t m, int to_client, double now) {
+    fb_slot_drained(slot, m, to_client != 0, held, from_double(now));
 }
 
 int fb_poll(void) {
@@ -171,16 +175,18 @@ int fb_poll(void) {
     if (!fb_slot_poll(slot, &action))
         return 0;
     if (action.desc != NULL) {
-        int text_len = fb_desc_to_sdp(action.desc, (char *)out.bytes + 16, FB_WASM_OUT - 16);
+        int text_len = fb_desc_to_sdp(action.desc, (char *)out.bytes + sizeof out.words,
+                                      FB_WASM_OUT - sizeof out.words);
         len = text_len > 0 ? (size_t)text_len : 0;
     } else if (action.len > 0) {
         len = action.len;
-        memcpy(out.bytes + 16, action.bytes, len);
+        memcpy(out.bytes + sizeof out.words, action.bytes, len);
     }
     out.words[0] = action.type;
     out.words[1] = action.m;
-    out.words[2] = action.egress;
-    out.words[3] = len;
+    out.words[2] = action.type == FB_SLOT_EGRESS_OPEN ? action.egress : action.peer;
+    out.words[3] = action.lane;
+    out.words[4] = len;
     return (int)action.type;
 }
 

@@ -10,10 +10,14 @@
  *
  *   fb_boot(kind, nat, capacity, local, egress_count): at fb_in() 32 random bytes, then 32 bytes
  *     for each egress's id. 1: done, once only; 0: bad arguments.
- *   fb_poll(): 0, or an action's type; then at fb_out(), as u32: [0] type, [1] m, [2] egress index,
- *     [3] length of the bytes that start at offset 16. For PEER_CREATE they are the offer's SDP.
- *   fb_peer_described(m, len, now): at fb_in() the answer's SDP, all candidates in it. 1: taken;
- *     0: it does not parse; the match is then over.
+ *   fb_poll(): 0, or an action's type; then at fb_out(), as u32: [0] type, [1] m, [2] peer, or for
+ *     EGRESS_OPEN the egress's index, [3] lane, [4] length of the bytes that start at offset 20.
+ *     For PEER_CREATE they are the offer's SDP.
+ *   fb_peer_described(peer, len, now): at fb_in() the answer's SDP, all candidates in it. 1: taken;
+ *     0: it does not parse; the peer is then over.
+ *   fb_relay(m, from_client, first_byte, len, now), fb_drained(m, to_client, now): what the other
+ *     hop's send buffers hold is at fb_held(), FB_LANES_MAX numbers as u32. fb_relay() gives enum
+ *     fb_relay and, times 256, the lane.
  *   fb_look(): at fb_out(), as f64: [0] state, [1] welcomed, [2] retry time, [3] capacity,
  *     [4] people now, [5] people in all, [6] bytes up, [7] bytes down, [8] last close (enum
  *     fb_farewell), [9] country as first byte * 256 + second, 0 when unknown.
@@ -38,17 +42,17 @@ void FB_EXPORT(fb_set_nat)(int nat);
 void FB_EXPORT(fb_broker_open)(double now);
 void FB_EXPORT(fb_broker_closed)(double now);
 void FB_EXPORT(fb_broker_message)(int len, double now);
-int FB_EXPORT(fb_peer_described)(uint32_t m, int len, double now);
-void FB_EXPORT(fb_peer_open)(uint32_t m, double now);
-void FB_EXPORT(fb_peer_closed)(uint32_t m, double now);
+int FB_EXPORT(fb_peer_described)(uint32_t peer, int len, double now);
+void FB_EXPORT(fb_peer_open)(uint32_t peer, double now);
+void FB_EXPORT(fb_peer_closed)(uint32_t peer, double now);
 void FB_EXPORT(fb_egress_open)(uint32_t m, double now);
 void FB_EXPORT(fb_egress_closed)(uint32_t m, double now);
 void FB_EXPORT(fb_tick)(double now);
 double FB_EXPORT(fb_deadline)(void);
-int FB_EXPORT(fb_relay)(uint32_t m, int from_client, int first_byte, uint32_t len, double queued,
-                        double now);
+uint32_t *FB_EXPORT(fb_held)(void);
+uint32_t FB_EXPORT(fb_relay)(uint32_t m, int from_client, int first_byte, uint32_t len, double now);
 void FB_EXPORT(fb_hop)(uint32_t m, int from_client, int len, double now);
-void FB_EXPORT(fb_drained)(uint32_t m, int to_client, double queued, double now);
+void FB_EXPORT(fb_drained)(uint32_t m, int to_client, double now);
 int FB_EXPORT(fb_poll)(void);
 void FB_EXPORT(fb_look)(void);
 

@@ -171,15 +171,15 @@ function matched(broker, match) {
   assert.ok(order.do === 'peer' && order.sdp.includes('a=ice-ufrag:ufra'));
   assert.deepEqual(order.stun, CONFIG.stun);
   const channel = new Channel();
-  bridge.tell({ did: 'channel', m: order.m, channel: /** @type {any} */ (channel) });
-  bridge.tell({ did: 'described', m: order.m, sdp: ANSWER });
+  bridge.tell({ did: 'channel', peer: order.peer, channel: /** @type {any} */ (channel) });
+  bridge.tell({ did: 'described', peer: order.peer, sdp: ANSWER });
   const answer = broker.sent[broker.sent.length - 1];
   assert.equal(answer[0], 5, 'ANSWER');
   assert.equal(answer[8], match);
   broker.receive(release(match));
   const egress = sockets('egress').pop();
   assert.ok(egress);
-  return { m: order.m, channel, egress };
+  return { peer: order.peer, channel, egress };
 }
 
 /** @param {Pipe} pipe */
@@ -212,6 +212,67 @@ test('a match: attach goes first, early messages wait in order, then both ways',
   assert.deepEqual([view().state, view().now, view().total], ['carrying', 1, 1]);
 });
 
+/** One more lane of a match, open. @param {{ channel: Channel }} match @param {number} number */
+function moreLanes({ channel }, number) {
+  channel.receive([2, 0x10, 0, number, ...description]);
+  const order = orders[orders.length - 1];
+  assert.ok(order.do === 'peer' && order.sdp.includes('a=setup:actpass'));
+  const lane = new Channel();
+  bridge.tell({ did: 'channel', peer: order.peer, channel: /** @type {any} */ (lane) });
+  bridge.tell({ did: 'described', peer: order.peer, sdp: ANSWER });
+  const answer = channel.sent[channel.sent.length - 1];
+  assert.deepEqual([...answer.subarray(0, 4)], [2, 0x11, 0, number]);
+  lane.open();
+  return { lane, peer: order.peer };
+}
+
+test('lanes: the one with the least takes a message, one may die, the last ends the match',
+  async () => {
+    const match = matched(await welcomed(), 1);
+    match.egress.open();
+    match.channel.open();
+    const { lane, peer } = moreLanes(match, 2);
+    match.channel.bufferedAmount = 10;
+    match.egress.receive([1, 0, 1]);
+    assert.deepEqual(sessionMessages(lane), [[1, 0, 1]]);
+    lane.bufferedAmount = 20;
+    match.egress.receive([1, 0, 2]);
+    assert.deepEqual(sessionMessages(match.channel), [[1, 0, 2]]);
+    lane.receive([1, 0, 3]);
+    assert.deepEqual(sessionMessages(match.egress), [[1, 0, 3]]);
+    match.channel.die();
+    assert.equal(view().now, 1);
+    assert.equal(match.egress.readyState, 1);
+    match.egress.receive([1, 0, 4]);
+    assert.deepEqual(sessionMessages(lane).pop(), [1, 0, 4]);
+    lane.die();
+    assert.equal(match.egress.readyState, 3);
+    assert.ok(orders.some((order) => order.do === 'close' && order.peer === peer));
+    assert.equal(view().now, 0);
+  });
+
+test('a queue that dies with its lane is reported as gone', async () => {
+  const match = matched(await welcomed(), 1);
+  match.egress.open();
+  match.channel.open();
+  const { lane } = moreLanes(match, 2);
+  lane.bufferedAmount = 300 * 1024;
+  match.egress.receive([1, 0, 1]);
+  assert.deepEqual([...match.egress.sent[match.egress.sent.length - 1].subarray(0, 2)], [2, 1]);
+  lane.die();
+  assert.deepEqual([...match.egress.sent[match.egress.sent.length - 1]], [2, 1, 0, 0, 0, 0]);
+});
+
+test('a client that breaks the rules of lanes loses its path', async () => {
+  const match = matched(await welcomed(), 1);
+  match.egress.open();
+  match.channel.open();
+  const { lane } = moreLanes(match, 2);
+  lane.receive([2, 0x10, 0, 2, ...description]); // the number is in use
+  assert.deepEqual([match.channel.readyState, lane.readyState], ['closed', 'closed']);
+  assert.equal(match.egress.readyState, 3);
+});
+
 test('cover and unknown kinds are dropped, and so is text', async () => {
   const { channel, egress } = matched(await welcomed(), 1);
   egress.open();
@@ -232,7 +293,7 @@ test('an own close of either hop ends the other, and the peer connection', async
     match[side].die();
     assert.equal(match.channel.readyState, 'closed');
     assert.equal(match.egress.readyState, 3);
-    assert.ok(orders.some((order) => order.do === 'close' && order.m === match.m));
+    assert.ok(orders.some((order) => order.do === 'close' && order.peer === match.peer));
     assert.equal(view().state, 'waiting');
   }
 });
@@ -329,7 +390,7 @@ test('a peer connection that cannot be made is declined', async () => {
   broker.receive(offer(1));
   const order = orders[orders.length - 1];
   assert.ok(order.do === 'peer');
-  bridge.tell({ did: 'closed', m: order.m });
+  bridge.tell({ did: 'closed', peer: order.peer });
   const last = broker.sent.filter(([type]) => type === 6).pop();
   assert.ok(last);
   assert.equal(last[8], 1);

@@ -89,6 +89,19 @@ describe('broker and egress apart', () => {
     await download(2000000);
   });
 
+  test('a second client on this machine has its own port and volunteers', { timeout: 70000 },
+    async () => {
+      start('volunteer', '--join', link);
+      const first = proxy;
+      const client = start('client', '--join', link, '--paths', '2', '--listen', '127.0.0.1:0');
+      [, proxy] = await client.says(/(127\.0\.0\.1:\d+)/);
+      await client.says(/another volunteer: 2 now/, 30000);
+      await download(2000000);
+      assert.notEqual(proxy, first);
+      proxy = first;
+      await download(2000000);
+    });
+
   test('a download outlives its broker, which comes back', { timeout: 90000 }, async () => {
     const running = download(4000000, '--limit-rate', '1M');
     await broker.stop('SIGKILL');

@@ -100,6 +100,9 @@ static void transmit(struct pair *pair, int from, uint32_t path, const uint8_t *
     if (link->rate > 0) {
         at = (link->free_at[from] > at ? link->free_at[from] : at) + len * 1000000 / link->rate;
         link->free_at[from] = at;
+        uint64_t queue = (at - pair->now) * link->rate / 1000000;
+        if (queue > link->longest_queue[from])
+            link->longest_queue[from] = queue;
     }
     for (int copies = 1 + chance(pair, link->duplicate); copies > 0; copies--) {
         uint64_t jitter = link->jitter > 0 ? random_u64(pair) % link->jitter : 0;
@@ -147,6 +150,10 @@ static void write_some(struct pair *pair, int from, uint64_t id) {
     fb_wr_u64(&wr, ps->down);
     while (*done < all) {
         size_t n = all - *done < sizeof chunk ? (size_t)(all - *done) : sizeof chunk;
+        size_t room = fb_stream_room(pair->end[from], id);
+        if (room == 0)
+            return;
+        n = n < room ? n : room;
         for (size_t i = 0; i < n; i++)
             chunk[i] = from == 0 && *done + i < 8 ? head[*done + i] : pattern(id, from, *done + i);
         size_t took = fb_stream_write(pair->end[from], id, chunk, n);
@@ -259,10 +266,17 @@ void pair_pump(struct pair *pair) {
         struct fb_session *s = pair->end[i];
         if (s == NULL)
             continue;
-        while (fb_session_next(s, &event))
-            on_event(pair, i, &event);
-        while ((n = fb_session_send(s, &path, buf, pair->now)) > 0)
-            transmit(pair, i, path, buf, n);
+        for (bool more = true; more;) {
+            more = false;
+            while (fb_session_next(s, &event)) {
+                on_event(pair, i, &event);
+                more = true;
+            }
+            while ((n = fb_session_send(s, &path, buf, pair->now)) > 0) {
+                transmit(pair, i, path, buf, n);
+                more = true;
+            }
+        }
     }
 }
 

@@ -26,7 +26,8 @@ struct pair_link {
     bool up;     /* carries at all */
     bool silent; /* swallows everything from now on */
     uint64_t free_at[2];
-    uint64_t sent[2]; /* bytes, by direction (0: to the egress) */
+    uint64_t sent[2];          /* bytes, by direction (0: to the egress) */
+    uint64_t longest_queue[2]; /* bytes that waited for the rate; a test may set it back to 0 */
 };
 
 struct pair_stream {

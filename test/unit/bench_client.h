@@ -32,7 +32,7 @@ struct vol {
     unsigned count;
 };
 
-#define VOLS 16
+#define VOLS 24
 
 struct net_bench {
     struct egress_bench e;
@@ -45,9 +45,12 @@ struct net_bench {
     size_t document_len;
     struct vol vols[VOLS];
     size_t vol_count;
-    unsigned offers_direct, offers_inside;
+    unsigned offers_direct, offers_inside, documents_direct;
+    uint64_t serial;   /* of the newest document, as answers name it */
+    const char *cache; /* of the client; NULL: none */
     /* What volunteers do with session messages, each one in so many; 0: never. */
     unsigned drop, alter, repeat;
+    bool mute; /* they pass nothing on to the egress */
     /* The next offers are answered so, without a volunteer. */
     enum fb_answer_status next[8];
     size_t next_count;
@@ -82,8 +85,8 @@ static inline void vol_relay(struct vol *vol, bool up, const uint8_t *data, size
     struct net_bench *bench = vol->bench;
     vol->count++;
     vol->carried = true;
-    if (vol->frozen || len == 0 || len > sizeof copy || data[0] != FB_KIND_SESSION ||
-        vol_turn(vol, bench->drop))
+    if (vol->frozen || (up && bench->mute) || len == 0 || len > sizeof copy ||
+        data[0] != FB_KIND_SESSION || vol_turn(vol, bench->drop))
         return;
     memcpy(copy, data, len);
     if (vol_turn(vol, bench->alter))
@@ -137,7 +140,8 @@ static inline void bench_answer(struct vol *vol, const struct fb_answer *answer)
 
 static inline void vol_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
     struct vol *vol = user;
-    struct fb_answer answer = {.status = FB_ANSWER_OK, .desc = *local, .handle = {1, 2}};
+    struct fb_answer answer = {
+        .status = FB_ANSWER_OK, .desc = *local, .handle = {1, 2}, .document = vol->bench->serial};
     char err[FB_NET_ERR_MAX];
     const struct fb_ws_limits limits = {.message_max = FB_MESSAGE_MAX, .send_max = 4 << 20};
     fb_desc_filter(&answer.desc, true);
@@ -227,6 +231,7 @@ static inline void bench_http_offer(void *user, struct fb_http_req *req) {
 
 static inline void bench_http_document(void *user, struct fb_http_req *req) {
     struct net_bench *bench = user;
+    bench->documents_direct++;
     fb_http_reply(req, 200, "application/octet-stream", NULL, bench->document, bench->document_len);
 }
 
@@ -258,7 +263,7 @@ static const struct fb_client_handler net_handler = {.progress = net_progress};
 /* The document names this egress id; NULL: the right one. */
 static inline void net_sign(struct net_bench *bench, const uint8_t *egress_id) {
     struct fb_document document = {.flags = FB_DOCUMENT_LOCAL,
-                                   .serial = fb_unix_s(),
+                                   .serial = ++bench->serial,
                                    .issued_s = fb_unix_s(),
                                    .expires_s = fb_unix_s() + 3600,
                                    .broker_count = 1,
@@ -270,7 +275,8 @@ static inline void net_sign(struct net_bench *bench, const uint8_t *egress_id) {
            FB_EGRESS_ID_LEN);
     snprintf(document.egresses[0].url, FB_URL_MAX, "%s", bench->e.url);
     if (fb_document_encode(bench->e.crypto, &document, bench->network_seed, bench->document,
-                           &bench->document_len) != 0)
+                           &bench->document_len) != 0 ||
+        fb_egress_set_document(bench->e.egress, bench->document, bench->document_len) != 0)
         abort();
 }
 
@@ -314,6 +320,7 @@ static inline int net_client(struct net_bench *bench, size_t paths, uint16_t por
         .crypto = bench->e.crypto,
         .join = &bench->join,
         .software_version = FB_SOFTWARE_VERSION(0, 1, 0),
+        .cache_file = bench->cache,
         .listen = {.family = 4, .ip = {127, 0, 0, 1}, .port = port},
         .paths = paths,
         .handler = &net_handler,

@@ -192,18 +192,25 @@ static void vol_say(struct vol *vol, struct fb_vol_msg msg) {
     assert_int_equal(fb_ws_send(vol->ws, bytes, (size_t)len), 0);
 }
 
-static void vol_connect(struct world *w, struct vol *vol) {
-    static const struct fb_ws_handler handler = {vol_open, vol_message, NULL, vol_closed};
+static const struct fb_ws_handler vol_handler = {vol_open, vol_message, NULL, vol_closed};
+
+static void vol_connect_handled(struct world *w, struct vol *vol,
+                                const struct fb_ws_handler *handler) {
     static const struct fb_ws_limits limits = {.message_max = FB_VOL_MAX, .send_max = 10000};
     char url[80], err[FB_NET_ERR_MAX];
     snprintf(url, sizeof url, "ws://127.0.0.1:%u/v1/volunteer", w->addr.port);
     memset(vol, 0, sizeof *vol);
-    vol->ws = fb_ws_connect(w->net, url, &limits, 5000000, &handler, vol, err);
+    vol->ws = fb_ws_connect(w->net, url, &limits, 5000000, handler, vol, err);
     assert_true(wait_for(&w->loop, vol_is_open, vol, LIMIT_MS));
 }
 
-static void vol_join(struct world *w, struct vol *vol, uint16_t places) {
-    vol_connect(w, vol);
+static void vol_connect(struct world *w, struct vol *vol) {
+    vol_connect_handled(w, vol, &vol_handler);
+}
+
+static void vol_join_handled(struct world *w, struct vol *vol, uint16_t places,
+                             const struct fb_ws_handler *handler) {
+    vol_connect_handled(w, vol, handler);
     vol_say(vol, (struct fb_vol_msg){
                      .type = FB_VOL_HELLO,
                      .hello = {FB_SIGNAL_VERSION, FB_VOLUNTEER_BROWSER, FB_NAT_EASY, 4}});
@@ -211,6 +218,10 @@ static void vol_join(struct world *w, struct vol *vol, uint16_t places) {
     assert_int_equal(vol->last.type, FB_VOL_WELCOME);
     if (places > 0)
         vol_say(vol, (struct fb_vol_msg){.type = FB_VOL_READY, .free = places});
+}
+
+static void vol_join(struct world *w, struct vol *vol, uint16_t places) {
+    vol_join_handled(w, vol, places, &vol_handler);
 }
 
 /* ---- a client ---- */

@@ -2,29 +2,45 @@
 #ifndef FB_TEST_ENV_H
 #define FB_TEST_ENV_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/env.h"
 
-/* fail_at: the allocation (counted from 1) that fails; 0: none. live: blocks not freed. */
+/* fail_at: the allocation (counted from 1) that fails; 0: none. live: blocks not freed. bytes: in
+ * them, peak: at most so far. */
 struct test_mem {
-    uint64_t count, fail_at, live;
+    uint64_t count, fail_at, live, bytes, peak;
+};
+
+union test_block { /* before each block: how long it is */
+    size_t len;
+    max_align_t align;
 };
 
 static inline void *counted_alloc(void *ctx, size_t len) {
     struct test_mem *tm = ctx;
     if (++tm->count == tm->fail_at)
         return NULL;
-    void *ptr = calloc(1, len == 0 ? 1 : len);
-    tm->live += ptr != NULL;
-    return ptr;
+    union test_block *block = calloc(1, sizeof *block + len);
+    if (block == NULL)
+        return NULL;
+    block->len = len;
+    tm->live++;
+    tm->bytes += len;
+    tm->peak = tm->bytes > tm->peak ? tm->bytes : tm->peak;
+    return block + 1;
 }
 
 static inline void counted_free(void *ctx, void *ptr) {
     struct test_mem *tm = ctx;
-    tm->live -= ptr != NULL;
-    free(ptr);
+    if (ptr == NULL)
+        return;
+    union test_block *block = (union test_block *)ptr - 1;
+    tm->live--;
+    tm->bytes -= block->len;
+    free(block);
 }
 
 static inline struct fb_mem test_mem_make(struct test_mem *tm) {

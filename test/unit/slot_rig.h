@@ -124,6 +124,19 @@ static inline struct fb_slot *make_ready(uint16_t capacity) {
     return slot;
 }
 
+/* queued: in the WebSocket's send buffer, or in that of the first lane. */
+static inline enum fb_relay relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first,
+                                  size_t len, size_t queued, uint64_t now_ms) {
+    uint32_t held[FB_LANES_MAX] = {(uint32_t)queued}, lane;
+    return fb_slot_relay(slot, m, from_client, first, len, held, &lane, now_ms);
+}
+
+static inline void drained(struct fb_slot *slot, uint32_t m, bool to_client, size_t queued,
+                           uint64_t now_ms) {
+    uint32_t held[FB_LANES_MAX] = {(uint32_t)queued};
+    fb_slot_drained(slot, m, to_client, held, now_ms);
+}
+
 /* From offer to both hops being open at now_ms; gives m. */
 static inline uint32_t carry(struct fb_slot *slot, uint64_t match, uint64_t now_ms) {
     struct fb_desc desc = desc_of(FB_SETUP_ACTIVE);

@@ -507,6 +507,63 @@ static void offers_of_an_egress_here(void **state) {
     world_free(w);
 }
 
+static void two_an_hour(struct fb_broker_config *config) {
+    config->limits.volunteers_hour = 2;
+}
+
+/* Asks as that session, and gives what came of it. */
+static enum fb_answer_status meet(struct world *w, struct client *client,
+                                  uint8_t handle[FB_HANDLE_LEN]) {
+    client_prepare(w, client);
+    memcpy(client->offer.handle, handle, FB_HANDLE_LEN);
+    client_seal(w, client);
+    w->answers = 0;
+    assert_int_equal(w->link.offer(w->link.ctx, 1, client->sealed, FB_SEALED_OFFER_LEN), 0);
+    assert_true(wait_for(&w->loop, was_answered, w, LIMIT_MS));
+    assert_int_equal(fb_rendezvous_answer(client->rv, w->sealed, w->sealed_len, &client->answer),
+                     0);
+    fb_rendezvous_free(client->rv);
+    client->rv = NULL;
+    memcpy(handle, client->answer.handle, FB_HANDLE_LEN);
+    return client->answer.status;
+}
+
+static void vol_answers(void *user, struct fb_ws *ws, const uint8_t *data, size_t len) {
+    struct vol *vol = user;
+    vol_message(user, ws, data, len);
+    uint64_t match = vol->last.match;
+    if (vol->last.type == FB_VOL_OFFER)
+        vol_say(vol, (struct fb_vol_msg){
+                         .type = FB_VOL_ANSWER, .match = match, .desc = a_desc(FB_SETUP_ACTIVE)});
+}
+
+/* A handle that the broker has not issued counts for nothing; inside sessions there are few
+ * without. */
+static void handles_are_the_brokers_own(void **state) {
+    static const struct fb_ws_handler answering = {vol_open, vol_answers, NULL, vol_closed};
+    struct world *w = world_new(true, two_an_hour);
+    static struct vol vols[20];
+    uint8_t made_up[FB_HANDLE_LEN] = "by myself", handle[FB_HANDLE_LEN], same[FB_HANDLE_LEN];
+    for (size_t i = 0; i < 20; i++)
+        vol_join_handled(w, &vols[i], 20, &answering);
+    memcpy(handle, made_up, sizeof handle);
+    assert_int_equal(meet(w, &w->client, handle), FB_ANSWER_OK);
+    assert_memory_not_equal(handle, made_up, sizeof handle);
+    memcpy(same, handle, sizeof same);
+    assert_int_equal(meet(w, &w->client, same), FB_ANSWER_OK);
+    assert_memory_equal(same, handle, sizeof handle);
+    assert_int_equal(meet(w, &w->client, same), FB_ANSWER_LIMIT);
+    assert_true(w->client.answer.retry_after > 3500 && w->client.answer.retry_after <= 3600);
+    for (unsigned i = 1; i < 16; i++) {
+        memcpy(handle, made_up, sizeof handle);
+        assert_int_equal(meet(w, &w->client, handle), FB_ANSWER_OK);
+    }
+    memcpy(handle, made_up, sizeof handle);
+    assert_int_equal(meet(w, &w->client, handle), FB_ANSWER_LIMIT);
+    assert_int_equal(w->client.answer.retry_after, 60);
+    world_free(w);
+}
+
 static void stop_tells_everybody(void **state) {
     struct world *w = world_new(true, NULL);
     vol_join(w, &w->vol, 0);
@@ -539,6 +596,7 @@ int main(void) {
         cmocka_unit_test(hello_alone_is_no_egress),
         cmocka_unit_test(strangers_fill_no_log),
         cmocka_unit_test(offers_of_an_egress_here),
+        cmocka_unit_test(handles_are_the_brokers_own),
         cmocka_unit_test(stop_tells_everybody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,11 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "bench_client.h"
+#include "core/hop.h"
 
 #define WAIT_MS 30000
 
@@ -200,6 +203,10 @@ static void volunteers_vanish(void **state) {
     end();
 }
 
+static bool has_one_path(void *ctx) {
+    return counts().paths == 1;
+}
+
 /* A volunteer freezes without a word: another is found beside it within seconds, not after ICE's
  * time-out; and a long idle path is not taken for a frozen one. */
 static void volunteer_freezes(void **state) {
@@ -218,7 +225,7 @@ static void volunteer_freezes(void **state) {
     await(&app.ended);
     assert_int_equal(app.got, bench.e.send.size);
     assert_false(app.bad);
-    assert_int_equal(counts().paths, 1);
+    assert_true(wait_for(&bench.e.loop, has_one_path, NULL, WAIT_MS));
     app_end(&app, &bench.e.loop);
     assert_false(wait_for(&bench.e.loop, wait_never, NULL, 6000));
     app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
@@ -254,6 +261,34 @@ static void bad_volunteers(void **state) {
     assert_false(app.bad);
     assert_int_equal(counts().sessions_all, 1);
     app_end(&app, &bench.e.loop);
+    end();
+}
+
+static bool has_lost(void *ctx) {
+    return bench.stages[FB_CLIENT_LOST] > *(const unsigned *)ctx;
+}
+
+/* Lanes that were not asked for, answers to nothing, junk: that path is closed, another sought. */
+static void volunteers_that_break_the_rules(void **state) {
+    struct fb_hop_msg msg = {.type = FB_HOP_LANE_OFFER, .lane = 2};
+    msg.desc = (struct fb_desc){
+        .ufrag = "aJXQ", .pwd = "FIOAcNb/K9XvWO3+FpfPI+Z0", .sctp_port = 5000};
+    uint8_t hop[5][FB_HOP_MAX] = {{0}, {0}, {2, 18, 0, 9}, {2, 18, 0}, {2, 17, 0, 2, 0xff}};
+    size_t len[5] = {0, 0, 4, 3, FB_HOP_MAX};
+    len[0] = (size_t)fb_hop_encode(&msg, hop[0], FB_HOP_MAX);
+    msg.type = FB_HOP_LANE_ANSWER;
+    msg.desc.setup = FB_SETUP_ACTIVE;
+    len[1] = (size_t)fb_hop_encode(&msg, hop[1], FB_HOP_MAX);
+    begin(1);
+    for (unsigned i = 0; i < 5; i++) {
+        await_ready(i + 1);
+        unsigned before = bench.stages[FB_CLIENT_LOST];
+        assert_int_equal(counts().lanes, 1);
+        assert_int_equal(fb_peer_send(bench.vols[bench.vol_count - 1].peer, hop[i], len[i]), 0);
+        assert_true(wait_for(&bench.e.loop, has_lost, &before, WAIT_MS));
+    }
+    await_ready(6);
+    assert_int_equal(counts().sessions_all, 1);
     end();
 }
 
@@ -326,24 +361,98 @@ static void egress_shuts_down(void **state) {
     end();
 }
 
-/* With a second path wanted, its offer goes through the session and not to the broker's door. */
-static void second_path_from_inside(void **state) {
+static bool has_had_paths(void *ctx) {
+    return counts().paths_all >= *(const uint64_t *)ctx;
+}
+
+static void await_paths(uint64_t paths_all) {
+    if (!wait_for(&bench.e.loop, has_had_paths, &paths_all, WAIT_MS))
+        fail_msg("%u paths and no more; the client last said: %s", (unsigned)counts().paths_all,
+                 bench.last);
+}
+
+static void read_until(struct app *app, uint64_t bytes) {
+    while (app->got < bytes && !app->ended)
+        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
+    assert_false(app->ended);
+}
+
+/* What the egress says first waits at the volunteer before the channel opens, so that the path is
+ * open at the client as soon as the channel is: nothing has to go up before. */
+static void first_bytes_wait(void **state) {
+    begin(2);
+    await_paths(3);
+    bench.mute = true; /* from here on, for old paths too */
+    unsigned volunteers = (unsigned)bench.vol_count;
+    for (size_t i = 0; i < volunteers; i++)
+        vol_close(&bench.vols[i]);
+    await_paths(4); /* attached by a token, directly */
+    assert_int_equal(bench.offers_direct, 2);
+    assert_int_equal(counts().sessions_all, 1);
+    bench.mute = false;
+    await_paths(6); /* and inside the session */
+    assert_int_equal(bench.offers_direct, 2);
+    end();
+}
+
+static bool cache_has_newest(void *ctx) {
+    uint8_t bytes[FB_DOCUMENT_MAX];
+    FILE *file = fopen(bench.cache, "rb");
+    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    return len == bench.document_len && memcmp(bytes, bench.document, len) == 0;
+}
+
+/* A newer network document, which the broker's answer names, comes through the session too. */
+static void document_inside_the_session(void **state) {
+    char err[FB_NET_ERR_MAX], dir[] = "/tmp/footbridge-client-XXXXXX", cache[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(cache, sizeof cache, "%s/document", dir);
+    net_start(&bench);
+    bench.cache = cache;
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    await_ready(1);
+    assert_true(cache_has_newest(NULL));
+    assert_int_equal(bench.documents_direct, 1);
+    net_sign(&bench, NULL);
+    assert_false(cache_has_newest(NULL));
+    vol_close(carrier());
+    await_ready(2);
+    assert_int_equal(bench.offers_direct, 2); /* whose answer names it */
+    assert_true(wait_for(&bench.e.loop, cache_has_newest, NULL, WAIT_MS));
+    assert_int_equal(bench.documents_direct, 1);
+    unlink(cache);
+    rmdir(dir);
+    end();
+}
+
+/* All but the first volunteer are asked for through the session and not at the broker's door; with
+ * every volunteer gone the session goes on by one direct offer, and the app notices nothing. */
+static void rendezvous_inside_the_session(void **state) {
     static struct app app;
     uint8_t say[32];
     begin(2);
-    await_ready(2);
+    bench.e.send.size = 24 << 20;
+    await_paths(3); /* two that carry, and a spare */
     assert_int_equal(bench.offers_direct, 1);
-    assert_int_equal(bench.offers_inside, 1);
-    assert_int_equal(counts().paths, 2);
+    assert_int_equal(bench.offers_inside, 2);
     app_start(&app, &bench, say, socks_say(say, local_ip, bench.e.send.port), SOCKS_HEAD);
-    while (app.got < bench.e.send.size / 4)
-        assert_true(uv_run(&bench.e.loop, UV_RUN_ONCE));
-    vol_close(carrier());
+    for (unsigned i = 1; i <= 3; i++) {
+        read_until(&app, app.got + (2 << 20));
+        vol_close(carrier());
+        await_paths(3 + i);
+    }
+    assert_int_equal(bench.offers_direct, 1);
+    assert_int_equal(bench.offers_inside, 5);
+    for (size_t i = 0; i < bench.vol_count; i++)
+        vol_close(&bench.vols[i]);
+    await_paths(9);
+    assert_int_equal(bench.offers_direct, 2);
     await(&app.ended);
     assert_int_equal(app.got, bench.e.send.size);
     assert_false(app.bad);
-    await_ready(3);
-    assert_int_equal(bench.offers_direct, 1);
+    assert_int_equal(bench.offers_direct, 2);
     assert_int_equal(counts().sessions_all, 1);
     app_end(&app, &bench.e.loop);
     end();
@@ -359,11 +468,14 @@ int main(void) {
         cmocka_unit_test(volunteers_vanish),
         cmocka_unit_test(volunteer_freezes),
         cmocka_unit_test(bad_volunteers),
+        cmocka_unit_test(volunteers_that_break_the_rules),
         cmocka_unit_test(wrong_egress_key),
         cmocka_unit_test(forged_document),
         cmocka_unit_test(brokers_that_say_no),
         cmocka_unit_test(egress_shuts_down),
-        cmocka_unit_test(second_path_from_inside),
+        cmocka_unit_test(rendezvous_inside_the_session),
+        cmocka_unit_test(document_inside_the_session),
+        cmocka_unit_test(first_bytes_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,16 +79,17 @@ static void acknowledges_the_unsent(void **state) {
 }
 
 static void beyond_the_streams_window(void **state) {
-    inject_stream(0, 0, pr.config[1].max_stream_data - 10, 10, false);
+    inject_stream(0, 0, pr.config[1].first_stream_data - 10, 10, false);
     assert_false(pr.closed[1]);
-    inject_stream(0, 0, pr.config[1].max_stream_data, 1, false);
+    inject_stream(0, 0, pr.config[1].first_stream_data, 1, false);
     assert_closed(1, FB_CLOSE_FLOW_CONTROL);
 }
 
 static void beyond_the_sessions_window(void **state) {
-    uint64_t all = pr.config[1].max_data / pr.config[1].max_stream_data;
+    uint64_t all = 20;
+    pr.end[1]->in_limit = all * pr.config[1].first_stream_data;
     for (uint64_t id = 0; id < all; id++)
-        inject_stream(0, id, pr.config[1].max_stream_data - 10, 10, false);
+        inject_stream(0, id, pr.config[1].first_stream_data - 10, 10, false);
     assert_false(pr.closed[1]);
     inject_stream(0, all, 0, 1, false);
     assert_closed(1, FB_CLOSE_FLOW_CONTROL);
@@ -223,7 +224,7 @@ static size_t remembered(const struct fb_sent *sent) {
 /* Tiny packets, and nobody acknowledges them: their number is bounded, not only their bytes. */
 static void withholds_acknowledgements(void **state) {
     const struct fb_sent *sent = &fb_path_find(pr.end[1], 0)->sent;
-    size_t most = 0, window = (FB_PATH_WINDOW + FB_PATH_RESERVE) / FB_SENT_SIZE_MIN;
+    size_t most = 0, window = (fb_window_bytes(&sent->window) + FB_PATH_RESERVE) / FB_SENT_SIZE_MIN;
     swallowed = 0;
     pr.meddle = swallows;
     for (int i = 0; i < 10000; i++) {

@@ -56,7 +56,7 @@ static void on_failed(void *user, const char *why) {
     snprintf(w->why, sizeof w->why, "%s", why);
 }
 
-static const struct fb_joined_handler handler = {on_changed, on_failed};
+static const struct fb_joined_handler handler = {on_changed, on_failed, NULL};
 
 static void sign(struct world *w, const uint8_t key[static FB_KEY_LEN]) {
     assert_int_equal(fb_document_encode(fb_crypto_openssl(), &w->document, key, w->bytes, &w->len),

@@ -392,6 +392,54 @@ static void session_rule(void **state) {
     done(match);
 }
 
+/* On one machine, and behind a proxy, nobody has a prefix: a volunteer is still one volunteer. */
+static void never_the_same_volunteer_twice(void **state) {
+    struct fb_match *match = make((struct fb_match_config){.local = true});
+    uint64_t a = join(match, "", 0, FB_NAT_EASY, 9);
+    struct fb_match_request request = {.end = end_of("", 0, FB_NAT_EASY), .session = {7}};
+    uint64_t first, second, third;
+    void *ctx;
+    assert_int_equal(fb_match_request(match, &request, &rng, 0, &first), 0);
+    uint64_t id = expect_offer(match, a, first);
+    assert_int_equal(fb_match_request(match, &request, &rng, 0, &second), 0);
+    expect_nothing(match); /* while the offer is out */
+    assert_int_equal(fb_match_answered(match, a, id, &ctx, 0), 0);
+    assert_int_equal(fb_match_ready(match, a, 1, 0), 0);
+    expect_nothing(match); /* while the path lives */
+    uint64_t b = join(match, "", 0, FB_NAT_EASY, 9);
+    uint64_t second_id = expect_offer(match, b, second);
+    /* The pair whose channel did not open stays apart, the other meets again. */
+    assert_int_equal(fb_match_done(match, a, id, FB_OUTCOME_PEER_FAILED, 0), 0);
+    assert_int_equal(fb_match_answered(match, b, second_id, &ctx, 0), 0);
+    assert_int_equal(fb_match_done(match, b, second_id, FB_OUTCOME_CARRIED, 0), 0);
+    assert_int_equal(fb_match_request(match, &request, &rng, 0, &third), 0);
+    expect_offer(match, b, third);
+    assert_int_equal(fb_match_request(match, &request, &rng, 0, &third), 0);
+    expect_nothing(match);
+    done(match);
+}
+
+static void volunteers_of_an_hour(void **state) {
+    struct fb_match *match = make((struct fb_match_config){.volunteers_hour = 2});
+    struct fb_match_request request = {.end = end_of("IR", 2, FB_NAT_EASY), .session = {7}};
+    uint64_t id, pair;
+    void *ctx;
+    for (uint8_t i = 1; i <= 2; i++) {
+        uint64_t vol = join(match, "DE", i, FB_NAT_EASY, 1);
+        assert_int_equal(fb_match_request(match, &request, &rng, i, &id), 0);
+        pair = expect_offer(match, vol, id);
+        assert_int_equal(fb_match_answered(match, vol, pair, &ctx, i), 0);
+        assert_int_equal(fb_match_done(match, vol, pair, FB_OUTCOME_CARRIED, i), 0);
+    }
+    join(match, "DE", 3, FB_NAT_EASY, 9);
+    assert_int_equal(fb_match_wait(match, request.session, 10), 3600000 + 1 - 10);
+    assert_int_equal(fb_match_request(match, &request, &rng, 10, &id), FB_ERR_LIMIT);
+    struct fb_match_request another = {.end = end_of("IR", 2, FB_NAT_EASY), .session = {8}};
+    assert_int_equal(fb_match_request(match, &another, &rng, 10, &id), 0);
+    assert_int_equal(fb_match_request(match, &request, &rng, 3600001, &id), 0);
+    done(match);
+}
+
 static void ceilings(void **state) {
     struct fb_match *match = make((struct fb_match_config){.volunteers_max = 1, .requests_max = 1});
     struct fb_match_end end = end_of("DE", 1, FB_NAT_EASY);
@@ -527,6 +575,8 @@ int main(void) {
         cmocka_unit_test(failed_pairs),
         cmocka_unit_test(failed_pairs_are_bounded),
         cmocka_unit_test(session_rule),
+        cmocka_unit_test(never_the_same_volunteer_twice),
+        cmocka_unit_test(volunteers_of_an_hour),
         cmocka_unit_test(ceilings),
         cmocka_unit_test(crowd),
         cmocka_unit_test(allocation_failures),

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "env.h"
+#include "rtc/cookie.h"
 #include "rtc/dtls.h"
 #include "rtc/queue.h"
 #include "rtc/sctp.h"
@@ -29,11 +30,16 @@ static struct fb_queue wire; /* value: whom it is for */
 static unsigned lose_percent;
 static uint64_t chance = 1;
 static size_t longest;
+static bool named; /* a packet told what made it */
+static unsigned cookies;
 
 static void output(uintptr_t id, const uint8_t *packet, size_t len) {
     if (id != ids[0] && id != ids[1])
         return; /* what is left of an earlier test */
     longest = len > longest ? len : longest;
+    named |= memmem(packet, len, "KAME", 4) != NULL;
+    size_t at, count;
+    cookies += fb_cookie_find(packet, len, false, &at, &count);
     if (test_random_u64(&chance) % 100 < lose_percent)
         return;
     struct fb_item *item = fb_item_new(NULL, FB_ITEM_SEND, id == ids[0], packet, len);
@@ -212,6 +218,45 @@ static void strange_packets_do_nothing(void **state) {
     fb_sctp_input(gone, junk, sizeof junk);
 }
 
+/* usrsctp's cookie holds its name in clear, and behind it the clock. */
+static void cookies_tell_nothing(void **state) {
+    struct ends ends;
+    named = false;
+    cookies = 0;
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    close_ends(&ends);
+    assert_true(cookies > 0);
+    assert_false(named);
+}
+
+static void cookies_are_found(void **state) {
+    /* Behind the common header INIT ACK with its fixed part, a parameter of 5 bytes, the cookie. */
+    uint8_t packet[12 + 20 + 8 + 8] = {[12] = 2, [15] = 36, [32] = 0x80, [35] = 5, [41] = 7};
+    size_t at = 0, count = 0;
+    packet[43] = 8;
+    assert_true(fb_cookie_find(packet, sizeof packet, false, &at, &count));
+    assert_true(at == 44 && count == 4);
+    assert_false(fb_cookie_find(packet, sizeof packet, true, &at, &count));
+    for (size_t len = 0; len < sizeof packet; len++)
+        assert_false(fb_cookie_find(packet, len, false, &at, &count));
+    packet[43] = 9; /* longer than the chunk */
+    assert_false(fb_cookie_find(packet, sizeof packet, false, &at, &count));
+    packet[35] = 3; /* shorter than its own header */
+    assert_false(fb_cookie_find(packet, sizeof packet, false, &at, &count));
+    packet[12] = 10; /* COOKIE ECHO: all of it */
+    assert_true(fb_cookie_find(packet, sizeof packet, true, &at, &count));
+    assert_true(at == 16 && count == 32);
+    for (size_t i = 0; i < 20000; i++) {
+        uint8_t junk[64];
+        size_t len = i % sizeof junk;
+        fill(junk, sizeof junk);
+        junk[12] = i % 2 == 0 ? 2 : 10;
+        junk[14] = 0;
+        if (fb_cookie_find(junk, len, i % 2 != 0, &at, &count))
+            assert_true(at <= len && count <= len - at);
+    }
+}
+
 static int start(void **state) {
     uv_loop_init(&loop);
     fb_sctp_start(output);
@@ -232,6 +277,8 @@ int main(void) {
         cmocka_unit_test(abort_is_told_from_silence),
         cmocka_unit_test(full_window_says_again),
         cmocka_unit_test(strange_packets_do_nothing),
+        cmocka_unit_test(cookies_tell_nothing),
+        cmocka_unit_test(cookies_are_found),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

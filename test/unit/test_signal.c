@@ -227,43 +227,6 @@ static void volunteer_messages_are_strict(void **state) {
     assert_int_equal(fb_vol_encode(&msg, bytes, sizeof bytes), FB_ERR_MALFORMED);
 }
 
-static void hop_control(void **state) {
-    static const struct fb_hop_msg msgs[] = {
-        {FB_HOP_QUEUE, 0xfffffffe, FB_FAREWELL_OFF},
-        {FB_HOP_LIMIT, 1 << 20, FB_FAREWELL_OFF},
-        {FB_HOP_FAREWELL, 0, FB_FAREWELL_DENIED},
-    };
-    struct fb_hop_msg out;
-    for (size_t i = 0; i < sizeof msgs / sizeof *msgs; i++) {
-        uint8_t bytes[FB_HOP_MAX + 1] = {0};
-        int len = fb_hop_encode(&msgs[i], bytes, FB_HOP_MAX);
-        assert_int_equal(len, i == 2 ? 3 : 6);
-        assert_int_equal(bytes[0], FB_KIND_HOP);
-        assert_int_equal(fb_hop_decode(&out, bytes, (size_t)len), 0);
-        assert_int_equal(out.type, msgs[i].type);
-        assert_true(out.bytes == msgs[i].bytes);
-        assert_int_equal(out.farewell, msgs[i].farewell);
-        for (size_t cut = 0; cut < (size_t)len; cut++) {
-            assert_int_equal(fb_hop_decode(&out, bytes, cut), FB_ERR_MALFORMED);
-            uint8_t small[FB_HOP_MAX];
-            assert_int_equal(fb_hop_encode(&msgs[i], small, cut), FB_ERR_TOO_BIG);
-        }
-        assert_int_equal(fb_hop_decode(&out, bytes, (size_t)len + 1), FB_ERR_MALFORMED);
-    }
-    /* Types to come are taken and told apart; other kinds and unknown reasons are not. */
-    assert_int_equal(fb_hop_decode(&out, (const uint8_t *)"\x02\x10later", 7), 0);
-    assert_int_equal(out.type, 0x10);
-    assert_int_equal(fb_hop_decode(&out, (const uint8_t *)"\x01\x03\x00", 3), FB_ERR_MALFORMED);
-    assert_int_equal(fb_hop_decode(&out, (const uint8_t *)"\x02\x03\x08", 3), FB_ERR_MALFORMED);
-    struct fb_hop_msg bad = {.type = 0x10};
-    uint8_t bytes[FB_HOP_MAX];
-    assert_int_equal(fb_hop_encode(&bad, bytes, sizeof bytes), FB_ERR_MALFORMED);
-    bad = (struct fb_hop_msg){FB_HOP_FAREWELL, 0, FB_FAREWELL_COUNT};
-    assert_int_equal(fb_hop_encode(&bad, bytes, sizeof bytes), FB_ERR_MALFORMED);
-    for (int i = 0; i < FB_FAREWELL_COUNT; i++)
-        assert_string_not_equal(fb_farewell_text((enum fb_farewell)i), "closed");
-}
-
 static void link_messages(void **state) {
     static const uint8_t sealed[FB_LINK_SEALED_MAX + 1] = {1, 2, 3};
     struct fb_link_msg msgs[] = {
@@ -315,7 +278,6 @@ int main(void) {
         cmocka_unit_test(answers),
         cmocka_unit_test(volunteer_messages),
         cmocka_unit_test(volunteer_messages_are_strict),
-        cmocka_unit_test(hop_control),
         cmocka_unit_test(link_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

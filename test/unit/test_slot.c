@@ -70,8 +70,8 @@ static void one_reader(void **state) {
     assert_int_equal(view.state, FB_SLOT_CARRYING);
     assert_true(view.people_now == 1 && view.people_total == 1);
 
-    assert_int_equal(fb_slot_relay(slot, m, true, FB_KIND_SESSION, 100, 0, 2500), FB_RELAY_PASS);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 2500), FB_RELAY_PASS);
+    assert_int_equal(relay(slot, m, true, FB_KIND_SESSION, 100, 0, 2500), FB_RELAY_PASS);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 2500), FB_RELAY_PASS);
     view = view_of(slot);
     assert_true(view.bytes_up == 100 && view.bytes_down == 16000);
 
@@ -91,7 +91,7 @@ static void one_reader(void **state) {
     /* Late events of a match that is gone. */
     fb_slot_egress_closed(slot, m, 3001);
     fb_slot_peer_open(slot, m, 3001);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 1, 0, 3001), FB_RELAY_DROP);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 1, 0, 3001), FB_RELAY_DROP);
     expect_nothing(slot);
     done(slot);
 }
@@ -127,12 +127,12 @@ static void relay_rules(void **state) {
     }
     struct fb_slot *slot = make_ready(1);
     uint32_t m = carry(slot, 1, 0);
-    assert_int_equal(fb_slot_relay(slot, m, true, FB_KIND_ATTACH, 398, 0, 0), FB_RELAY_DROP);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_COVER, 500, 0, 0), FB_RELAY_DROP);
-    assert_int_equal(fb_slot_relay(slot, m, true, FB_KIND_HOP, 3, 0, 0), FB_RELAY_HOP);
-    assert_int_equal(fb_slot_relay(slot, m + 1, true, FB_KIND_SESSION, 3, 0, 0), FB_RELAY_DROP);
+    assert_int_equal(relay(slot, m, true, FB_KIND_ATTACH, 398, 0, 0), FB_RELAY_DROP);
+    assert_int_equal(relay(slot, m, false, FB_KIND_COVER, 500, 0, 0), FB_RELAY_DROP);
+    assert_int_equal(relay(slot, m, true, FB_KIND_HOP, 3, 0, 0), FB_RELAY_HOP);
+    assert_int_equal(relay(slot, m + 1, true, FB_KIND_SESSION, 3, 0, 0), FB_RELAY_DROP);
     assert_true(view_of(slot).bytes_up + view_of(slot).bytes_down == 0);
-    assert_int_equal(fb_slot_relay(slot, m, true, FB_KIND_SESSION, FB_MESSAGE_MAX + 1, 0, 0),
+    assert_int_equal(relay(slot, m, true, FB_KIND_SESSION, FB_MESSAGE_MAX + 1, 0, 0),
                      FB_RELAY_DROP);
     assert_int_equal(expect_hop(slot, FB_SLOT_EGRESS_SEND, FB_HOP_FAREWELL).farewell,
                      FB_FAREWELL_PROTOCOL);
@@ -144,11 +144,11 @@ static void full_queue_closes(void **state) {
         struct fb_slot *slot = make_ready(1);
         uint32_t m = carry(slot, 1, 0);
         assert_int_equal(
-            fb_slot_relay(slot, m, from_client, FB_KIND_SESSION, 1000, FB_SLOT_QUEUE_MAX - 1000, 0),
+            relay(slot, m, from_client, FB_KIND_SESSION, 1000, FB_SLOT_QUEUE_MAX - 1000, 0),
             FB_RELAY_PASS);
         expect_hop(slot, from_client ? FB_SLOT_PEER_SEND : FB_SLOT_EGRESS_SEND, FB_HOP_QUEUE);
         assert_int_equal(
-            fb_slot_relay(slot, m, from_client, FB_KIND_SESSION, 1000, FB_SLOT_QUEUE_MAX - 999, 0),
+            relay(slot, m, from_client, FB_KIND_SESSION, 1000, FB_SLOT_QUEUE_MAX - 999, 0),
             FB_RELAY_DROP);
         assert_int_equal(expect_hop(slot, FB_SLOT_EGRESS_SEND, FB_HOP_FAREWELL).farewell,
                          FB_FAREWELL_QUEUE);
@@ -166,19 +166,18 @@ static void queue_reports(void **state) {
     struct fb_slot *slot = make_ready(1);
     uint32_t m = carry(slot, 1, 0);
     size_t high = FB_SLOT_QUEUE_REPORT;
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 100, high - 100, 0),
-                     FB_RELAY_PASS);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 100, high - 100, 0), FB_RELAY_PASS);
     expect_nothing(slot);
-    fb_slot_relay(slot, m, false, FB_KIND_SESSION, 100, high, 0);
+    relay(slot, m, false, FB_KIND_SESSION, 100, high, 0);
     /* Towards the client it grows, so the egress hears of it; once. */
     assert_true(expect_hop(slot, FB_SLOT_EGRESS_SEND, FB_HOP_QUEUE).bytes == high + 100);
-    fb_slot_relay(slot, m, false, FB_KIND_SESSION, 100, high + 100, 0);
-    fb_slot_drained(slot, m, true, high / 4, 0);
+    relay(slot, m, false, FB_KIND_SESSION, 100, high + 100, 0);
+    drained(slot, m, true, high / 4, 0);
     expect_nothing(slot);
-    fb_slot_drained(slot, m, true, high / 4 - 1, 0);
+    drained(slot, m, true, high / 4 - 1, 0);
     assert_true(expect_hop(slot, FB_SLOT_EGRESS_SEND, FB_HOP_QUEUE).bytes == high / 4 - 1);
-    fb_slot_drained(slot, m, true, 0, 0);
-    fb_slot_drained(slot, m, false, 0, 0);
+    drained(slot, m, true, 0, 0);
+    drained(slot, m, false, 0, 0);
     expect_nothing(slot);
     done(slot);
 }
@@ -194,14 +193,14 @@ static void holding_until_open(void **state) {
     expect(slot, FB_SLOT_EGRESS_OPEN);
     fb_slot_egress_open(slot, m, 0);
     expect(slot, FB_SLOT_EGRESS_SEND);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 512, 0, 0), FB_RELAY_HOLD);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 0), FB_RELAY_HOLD);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 15000, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 512, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 15000, 0, 0), FB_RELAY_HOLD);
     size_t rest = FB_SLOT_HOLD_MAX - 512 - 16000 - 15000 - 1;
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, rest, 0, 0), FB_RELAY_HOLD);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, rest, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_HOLD);
     expect_nothing(slot);
-    assert_int_equal(fb_slot_relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_DROP);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_DROP);
     expect_hop(slot, FB_SLOT_EGRESS_SEND, FB_HOP_FAREWELL);
     expect(slot, FB_SLOT_EGRESS_CLOSE);
     expect(slot, FB_SLOT_PEER_CLOSE);
@@ -383,7 +382,7 @@ static void broker_lost_in_every_stage(void **state) {
     expect(slot, FB_SLOT_EGRESS_SEND);
     fb_slot_peer_open(slot, opening, 6);
     assert_int_equal(view_of(slot).people_now, 2);
-    assert_int_equal(fb_slot_relay(slot, carrying, true, FB_KIND_SESSION, 9, 0, 7), FB_RELAY_PASS);
+    assert_int_equal(relay(slot, carrying, true, FB_KIND_SESSION, 9, 0, 7), FB_RELAY_PASS);
     /* The new socket's numbers mean other matches. */
     uint64_t now = fb_slot_deadline(slot);
     fb_slot_tick(slot, now);

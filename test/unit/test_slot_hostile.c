@@ -156,8 +156,8 @@ static void random_events(void **state) {
                 fb_slot_egress_closed(slot, m, now);
             break;
         case 13:
-            fb_slot_relay(slot, m, roll >> 8 & 1, (uint8_t)(roll >> 9 & 3), roll >> 16 & 0x7fff,
-                          roll >> 24 & 0x1fffff, now);
+            relay(slot, m, roll >> 8 & 1, (uint8_t)(roll >> 9 & 3), roll >> 16 & 0x7fff,
+                  roll >> 24 & 0x1fffff, now);
             break;
         case 14:
             if ((roll >> 16) % 8 == 0)

@@ -33,10 +33,10 @@ function load() {
     for (let type; (type = core.fb_poll()); ) {
       const out = core.fb_out();
       assert.equal(view.getUint32(out, true), type);
-      const len = view.getUint32(out + 12, true);
+      const len = view.getUint32(out + 16, true);
       if (type !== CHANGED)
-        actions.push({ type, m: view.getUint32(out + 4, true),
-          egress: view.getUint32(out + 8, true), bytes: memory.slice(out + 16, out + 16 + len) });
+        actions.push({ type, m: view.getUint32(out + 4, true), which: view.getUint32(out + 8, true),
+          lane: view.getUint32(out + 12, true), bytes: memory.slice(out + 20, out + 20 + len) });
     }
     return actions;
   };
@@ -97,18 +97,18 @@ test('one match from switch to farewell', () => {
   release.set([RELEASE, 0, 0, 0, 0, 0, 0, 0, 5, 0xe1]);
   release.fill(0, 10, 41);
   core.fb_broker_message(put(release), 60);
-  assert.deepEqual(poll().map((a) => [a.type, a.m, a.egress]), [[EGRESS_OPEN, create.m, 1]]);
+  assert.deepEqual(poll().map((a) => [a.type, a.m, a.which]), [[EGRESS_OPEN, create.m, 1]]);
   core.fb_egress_open(create.m, 70);
   const [attach] = poll();
   assert.equal(attach.type, EGRESS_SEND);
   assert.equal(attach.bytes.length, 398);
   assert.deepEqual([...attach.bytes.subarray(0, 2)], [3, 0x77]);
-  assert.equal(core.fb_relay(create.m, 0, 1, 512, 0, 75), 2); // held
+  assert.equal(core.fb_relay(create.m, 0, 1, 512, 75), 2); // held
   core.fb_peer_open(create.m, 80);
   assert.deepEqual(poll().map((a) => a.type), [EGRESS_SEND, PEER_SEND]);
-  assert.equal(core.fb_relay(create.m, 1, 1, 16000, 0, 90), 1);
-  assert.equal(core.fb_relay(create.m, 1, 0, 100, 0, 90), 0);
-  assert.equal(core.fb_relay(create.m, 1, 2, 3, 0, 90), 3);
+  assert.equal(core.fb_relay(create.m, 1, 1, 16000, 90), 1);
+  assert.equal(core.fb_relay(create.m, 1, 0, 100, 90), 0);
+  assert.equal(core.fb_relay(create.m, 1, 2, 3, 90), 3);
   assert.deepEqual(look().slice(3, 8), [3, 1, 1, 16000, 512]);
 
   core.fb_hop(create.m, 1, put(new Uint8Array([2, 3, 6])), 100);
@@ -149,7 +149,7 @@ test('arguments that make no sense do no harm', () => {
   core.fb_broker_message(1 << 30, 1);
   core.fb_broker_message(-1, 1);
   core.fb_hop(7, 1, -5, 1);
-  core.fb_drained(7, 1, Infinity, 1e300);
+  core.fb_drained(7, 1, 1e300);
   core.fb_tick(1e300);
   poll();
   assert.equal(core.fb_peer_described(9, 1 << 30, 1), 0);

@@ -12,17 +12,17 @@
 /**
  * What the bridge asks of the frame: to answer an offer; to describe what has been gathered by now,
  * because it took long enough; to close a peer; to show.
- * @typedef {{ do: 'peer', m: number, sdp: string, stun: string[] }
- *   | { do: 'enough', m: number }
- *   | { do: 'close', m: number }
+ * @typedef {{ do: 'peer', peer: number, sdp: string, stun: string[] }
+ *   | { do: 'enough', peer: number }
+ *   | { do: 'close', peer: number }
  *   | { do: 'view', view: View }} Order
  *
  * What the frame tells the bridge: a channel at once after it was created; a peer that is closed,
  * has failed or could not be made.
  * @typedef {{ did: 'switch', on: boolean }
- *   | { did: 'channel', m: number, channel: RTCDataChannel }
- *   | { did: 'described', m: number, sdp: string }
- *   | { did: 'closed', m: number }} News
+ *   | { did: 'channel', peer: number, channel: RTCDataChannel }
+ *   | { did: 'described', peer: number, sdp: string }
+ *   | { did: 'closed', peer: number }} News
  *
  * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'trouble', now: number,
  *   total: number, bytes: number }} View
@@ -32,24 +32,25 @@
  *   egresses: { id: string, url: string }[] }} Config
  *
  * @typedef {{
- *   memory: WebAssembly.Memory, fb_in(): number, fb_out(): number,
+ *   memory: WebAssembly.Memory, fb_in(): number, fb_out(): number, fb_held(): number,
  *   fb_boot(kind: number, nat: number, capacity: number, local: number, egresses: number): number,
  *   fb_switch(on: number, now: number): void,
  *   fb_broker_open(now: number): void, fb_broker_closed(now: number): void,
  *   fb_broker_message(len: number, now: number): void,
- *   fb_peer_described(m: number, len: number, now: number): number,
- *   fb_peer_open(m: number, now: number): void, fb_peer_closed(m: number, now: number): void,
+ *   fb_peer_described(peer: number, len: number, now: number): number,
+ *   fb_peer_open(peer: number, now: number): void, fb_peer_closed(peer: number, now: number): void,
  *   fb_egress_open(m: number, now: number): void, fb_egress_closed(m: number, now: number): void,
  *   fb_tick(now: number): void, fb_deadline(): number,
- *   fb_relay(m: number, fromClient: number, first: number, len: number, queued: number,
- *     now: number): number,
+ *   fb_relay(m: number, fromClient: number, first: number, len: number, now: number): number,
  *   fb_hop(m: number, fromClient: number, len: number, now: number): void,
- *   fb_drained(m: number, toClient: number, queued: number, now: number): void,
+ *   fb_drained(m: number, toClient: number, now: number): void,
  *   fb_poll(): number, fb_look(): void
  * }} Slot
  *
- * @typedef {{ channel?: RTCDataChannel, socket?: WebSocket, heldToClient: ArrayBuffer[],
- *   heldToEgress: ArrayBuffer[], peerEnded: boolean, watch?: Timer, gather?: Timer }} Match
+ * A match, its lanes by index; one lane.
+ * @typedef {{ m: number, lanes: (Lane | undefined)[], socket?: WebSocket,
+ *   heldToClient: ArrayBuffer[], heldToEgress: ArrayBuffer[], watch?: Timer }} Match
+ * @typedef {{ peer: number, match: Match, channel?: RTCDataChannel, gather?: Timer }} Lane
  * @typedef {ReturnType<typeof setTimeout>} Timer
  */
 
@@ -62,6 +63,8 @@ const HOLD = 2;
 const HOP = 3;
 const QUEUE_REPORT = 256 * 1024;
 const QUEUE_LOW = QUEUE_REPORT / 4;
+const LANES = 16;
+const LANE_LOW = 4000;
 
 const GATHER_MS = 3000; // a STUN server that does not answer must not cost the match
 const FLUSH_MS = 1000; // for a farewell to leave before its channel is closed
@@ -77,6 +80,8 @@ export class Bridge {
   /** @type {Config | undefined} */ #config;
   /** @type {WebSocket | undefined} */ #broker;
   /** @type {Map<number, Match>} */ #matches = new Map();
+  /** @type {Map<number, Lane>} */ #lanes = new Map();
+  #held = new Uint32Array(LANES);
   #on = false;
   #loading = false;
   #trouble = false;
@@ -99,14 +104,14 @@ export class Bridge {
         else this.#post({ do: 'view', view: { state: 'off', now: 0, total: 0, bytes: 0 } });
         break;
       case 'channel':
-        this.#adopt(news.m, news.channel);
+        this.#adopt(this.#lanes.get(news.peer), news.channel);
         break;
       case 'described':
-        clearTimeout(this.#matches.get(news.m)?.gather);
-        this.#run((slot, now) => slot.fb_peer_described(news.m, this.#text(news.sdp), now));
+        clearTimeout(this.#lanes.get(news.peer)?.gather);
+        this.#run((slot, now) => slot.fb_peer_described(news.peer, this.#text(news.sdp), now));
         break;
       case 'closed':
-        this.#peerGone(news.m);
+        this.#laneGone(this.#lanes.get(news.peer));
         break;
     }
   }
@@ -152,6 +157,7 @@ export class Bridge {
     if (!slot.fb_boot(BROWSER, NAT_UNKNOWN, 0, config.local ? 1 : 0, ids.length))
       throw new Error('configuration');
     this.#config = config;
+    this.#held = new Uint32Array(slot.memory.buffer, slot.fb_held(), LANES);
     this.#slot = slot;
   }
 
@@ -171,8 +177,8 @@ export class Bridge {
     while (slot.fb_poll()) {
       const { buffer } = slot.memory;
       const out = slot.fb_out();
-      const [type, m, egress, len] = new Uint32Array(buffer, out, 4);
-      this.#do(type, m, egress, buffer.slice(out + 16, out + 16 + len));
+      const [type, m, which, lane, len] = new Uint32Array(buffer, out, 5);
+      this.#do(type, m, which, lane, buffer.slice(out + 20, out + 20 + len));
     }
     const due = slot.fb_deadline();
     if (due === this.#due) return;
@@ -189,10 +195,11 @@ export class Bridge {
    * One action of src/core/slot.h.
    * @param {number} type
    * @param {number} m
-   * @param {number} egress
+   * @param {number} which a peer, or an egress by index
+   * @param {number} at a lane by index
    * @param {ArrayBuffer} bytes
    */
-  #do(type, m, egress, bytes) {
+  #do(type, m, which, at, bytes) {
     const match = this.#matches.get(m);
     switch (type) {
       case 1: // BROKER_CONNECT
@@ -206,31 +213,25 @@ export class Bridge {
         this.#broker = undefined;
         break;
       case 4: // PEER_CREATE
-        this.#matches.set(m, {
-          heldToClient: [],
-          heldToEgress: [],
-          peerEnded: false,
-          gather: setTimeout(() => this.#post({ do: 'enough', m }), GATHER_MS),
-        });
-        this.#post({ do: 'peer', m, sdp: new TextDecoder().decode(bytes),
-          stun: this.#config?.stun ?? [] });
+        this.#createLane(m, which, at, new TextDecoder().decode(bytes));
         break;
       case 5: // PEER_SEND
-        if (match) this.#sendToClient(m, match, bytes);
+        this.#sendToClient(match?.lanes[at], bytes);
         break;
       case 6: // PEER_CLOSE
-        if (match) this.#closePeer(m, match);
+        this.#closeLane(this.#lanes.get(which));
         break;
       case 7: // EGRESS_OPEN
-        if (match) this.#connectEgress(m, match, this.#config?.egresses[egress]?.url ?? '');
+        if (match) this.#connectEgress(match, this.#config?.egresses[which]?.url ?? '');
         break;
       case 8: // EGRESS_SEND
         if (match?.socket?.readyState === WebSocket.OPEN) match.socket.send(bytes);
         break;
       case 9: // EGRESS_CLOSE; what was sent leaves before the close frame
-        match?.socket?.close();
-        if (match) match.socket = undefined;
-        this.#forget(m);
+        if (!match) break;
+        match.socket?.close();
+        match.socket = undefined;
+        this.#forget(match);
         break;
       case 10: // CHANGED
         this.#show();
@@ -255,22 +256,36 @@ export class Bridge {
 
   /**
    * @param {number} m
+   * @param {number} peer
+   * @param {number} at
+   * @param {string} sdp
+   */
+  #createLane(m, peer, at, sdp) {
+    const match = this.#matches.get(m) ?? { m, lanes: [], heldToClient: [], heldToEgress: [] };
+    const gather = setTimeout(() => this.#post({ do: 'enough', peer }), GATHER_MS);
+    this.#matches.set(m, match);
+    this.#lanes.set(peer, match.lanes[at] = { peer, match, gather });
+    this.#post({ do: 'peer', peer, sdp, stun: this.#config?.stun ?? [] });
+  }
+
+  /**
    * @param {Match} match
    * @param {string} url
    */
-  #connectEgress(m, match, url) {
+  #connectEgress(match, url) {
+    const { m } = match;
     const socket = this.#open(url);
     match.socket = socket;
     if (!socket) return this.#soon((slot, now) => slot.fb_egress_closed(m, now));
     socket.onopen = () => {
       this.#run((slot, now) => slot.fb_egress_open(m, now)); // attaches, first of all
-      for (const data of match.heldToEgress.splice(0)) this.#sendToEgress(m, match, data);
+      for (const data of match.heldToEgress.splice(0)) this.#sendToEgress(match, data);
     };
-    socket.onmessage = ({ data }) => this.#fromEgress(m, match, data);
+    socket.onmessage = ({ data }) => this.#fromEgress(match, data);
     socket.onclose = () => {
       if (match.socket !== socket) return; // closed from here
       match.socket = undefined;
-      this.#forget(m);
+      this.#forget(match);
       this.#run((slot, now) => slot.fb_egress_closed(m, now));
     };
   }
@@ -298,93 +313,100 @@ export class Bridge {
   }
 
   /**
-   * @param {number} m
+   * @param {Lane | undefined} lane
    * @param {RTCDataChannel} channel
    */
-  #adopt(m, channel) {
-    const match = this.#matches.get(m);
-    if (!match || match.peerEnded) return channel.close(); // over before the channel arrived
-    match.channel = channel;
+  #adopt(lane, channel) {
+    if (!lane) return channel.close(); // over before the channel arrived
+    const { peer, match } = lane;
+    lane.channel = channel;
     channel.binaryType = 'arraybuffer';
-    channel.bufferedAmountLowThreshold = QUEUE_LOW;
+    channel.bufferedAmountLowThreshold = LANE_LOW;
     channel.onopen = () => {
-      this.#run((slot, now) => slot.fb_peer_open(m, now));
-      for (const data of match.heldToClient.splice(0)) this.#sendToClient(m, match, data);
+      this.#run((slot, now) => slot.fb_peer_open(peer, now));
+      for (const data of match.heldToClient.splice(0)) this.#sendToClient(lane, data);
     };
-    channel.onmessage = ({ data }) => this.#fromClient(m, match, data);
-    channel.onbufferedamountlow = () =>
-      this.#run((slot, now) => slot.fb_drained(m, 1, channel.bufferedAmount, now));
-    channel.onclose = () => this.#peerGone(m);
+    channel.onmessage = ({ data }) => this.#fromClient(match, data);
+    channel.onbufferedamountlow = () => this.#drained(match);
+    channel.onclose = () => this.#laneGone(lane);
   }
 
-  /** @param {number} m */
-  #peerGone(m) {
-    const match = this.#matches.get(m);
-    if (match) this.#endPeer(m, match);
-    this.#run((slot, now) => slot.fb_peer_closed(m, now));
+  /** @param {Match} match */
+  #drained(match) {
+    this.#look(match);
+    this.#run((slot, now) => slot.fb_drained(match.m, 1, now));
+  }
+
+  /** What its lanes hold, for the slot. @param {Match} match */
+  #look({ lanes }) {
+    for (let i = 0; i < LANES; i++) this.#held[i] = lanes[i]?.channel?.bufferedAmount ?? 0;
+  }
+
+  /** @param {Lane | undefined} lane */
+  #laneGone(lane) {
+    if (!lane) return;
+    this.#endLane(lane);
+    this.#run((slot, now) => slot.fb_peer_closed(lane.peer, now));
+    this.#drained(lane.match);
   }
 
   /**
-   * @param {number} m
    * @param {Match} match
    * @param {ArrayBuffer} data
    */
-  #fromClient(m, match, data) {
+  #fromClient(match, data) {
     const socket = match.socket?.readyState === WebSocket.OPEN ? match.socket : undefined;
-    const what = this.#judge(m, 1, data, socket?.bufferedAmount ?? 0);
-    if (what === PASS && socket) this.#sendToEgress(m, match, data);
+    this.#held[0] = socket?.bufferedAmount ?? 0;
+    const what = this.#judge(match.m, 1, data) & 255;
+    if (what === PASS && socket) this.#sendToEgress(match, data);
     else if (what === HOLD) match.heldToEgress.push(data);
   }
 
   /**
-   * @param {number} m
    * @param {Match} match
    * @param {ArrayBuffer} data
    */
-  #fromEgress(m, match, data) {
-    const channel = match.channel?.readyState === 'open' ? match.channel : undefined;
-    const what = this.#judge(m, 0, data, channel?.bufferedAmount ?? 0);
-    if (what === PASS && channel) this.#sendToClient(m, match, data);
-    else if (what === HOLD) match.heldToClient.push(data);
+  #fromEgress(match, data) {
+    this.#look(match);
+    const what = this.#judge(match.m, 0, data);
+    if ((what & 255) === PASS) this.#sendToClient(match.lanes[what >> 8], data);
+    else if ((what & 255) === HOLD) match.heldToClient.push(data);
   }
 
   /**
    * @param {number} m
    * @param {0 | 1} fromClient
    * @param {ArrayBuffer} data
-   * @param {number} queued where the message would go
    * @returns {number}
    */
-  #judge(m, fromClient, data, queued) {
+  #judge(m, fromClient, data) {
     const slot = this.#slot;
     if (!slot || !(data instanceof ArrayBuffer)) return 0; // text: nobody's message
     const first = data.byteLength ? new Uint8Array(data, 0, 1)[0] : 0;
     const now = performance.now();
-    const what = slot.fb_relay(m, fromClient, first, data.byteLength, queued, now);
-    if (what === HOP) slot.fb_hop(m, fromClient, this.#bytes(data), now);
+    const what = slot.fb_relay(m, fromClient, first, data.byteLength, now);
+    if ((what & 255) === HOP) slot.fb_hop(m, fromClient, this.#bytes(data), now);
     this.#act(slot);
     return what;
   }
 
   /**
-   * @param {number} m
-   * @param {Match} match
+   * @param {Lane | undefined} lane
    * @param {ArrayBuffer} data
    */
-  #sendToClient(m, match, data) {
+  #sendToClient(lane, data) {
     try {
-      match.channel?.send(data);
+      lane?.channel?.send(data);
     } catch { // it has closed, or its buffer is full in spite of the limit
-      setTimeout(() => this.#peerGone(m), 0);
+      setTimeout(() => this.#laneGone(lane), 0);
     }
   }
 
   /**
-   * @param {number} m
    * @param {Match} match
    * @param {ArrayBuffer} data
    */
-  #sendToEgress(m, match, data) {
+  #sendToEgress(match, data) {
     const socket = match.socket;
     if (!socket) return;
     socket.send(data);
@@ -393,18 +415,19 @@ export class Bridge {
       if (socket.bufferedAmount >= QUEUE_LOW && socket.readyState === WebSocket.OPEN) return;
       clearInterval(match.watch);
       match.watch = undefined;
-      this.#run((slot, now) => slot.fb_drained(m, 0, socket.bufferedAmount, now));
+      this.#held[0] = socket.bufferedAmount;
+      this.#run((slot, now) => slot.fb_drained(match.m, 0, now));
     }, POLL_MS);
   }
 
   /**
    * Closes it once what was sent has left.
-   * @param {number} m
-   * @param {Match} match
+   * @param {Lane | undefined} lane
    */
-  #closePeer(m, match) {
-    const { channel } = match;
-    const end = () => this.#endPeer(m, match);
+  #closeLane(lane) {
+    if (!lane) return;
+    const { channel } = lane;
+    const end = () => this.#endLane(lane);
     if (!channel || channel.readyState !== 'open' || channel.bufferedAmount === 0) return end();
     channel.onmessage = null;
     channel.onclose = end;
@@ -413,29 +436,26 @@ export class Bridge {
     setTimeout(end, FLUSH_MS);
   }
 
-  /**
-   * @param {number} m
-   * @param {Match} match
-   */
-  #endPeer(m, match) {
-    if (match.peerEnded) return;
-    match.peerEnded = true;
-    clearTimeout(match.gather);
-    if (match.channel) {
-      match.channel.onclose = null;
-      match.channel.close();
-      match.channel = undefined;
+  /** @param {Lane} lane */
+  #endLane(lane) {
+    const { peer, match, channel } = lane;
+    if (!this.#lanes.delete(peer)) return;
+    const at = match.lanes.indexOf(lane);
+    if (at >= 0) match.lanes[at] = undefined;
+    clearTimeout(lane.gather);
+    if (channel) {
+      channel.onclose = null;
+      channel.close();
     }
-    this.#post({ do: 'close', m });
-    this.#forget(m);
+    this.#post({ do: 'close', peer });
+    this.#forget(match);
   }
 
-  /** @param {number} m */
-  #forget(m) {
-    const match = this.#matches.get(m);
-    if (!match || !match.peerEnded || match.socket) return;
+  /** @param {Match} match */
+  #forget(match) {
+    if (match.socket || match.lanes.some((lane) => lane)) return;
     clearInterval(match.watch);
-    this.#matches.delete(m);
+    this.#matches.delete(match.m);
   }
 
   /**

@@ -23,30 +23,30 @@ export class Peers {
       try {
         await this.#answer(order);
       } catch {
-        this.#tell({ did: 'closed', m: order.m }, []);
+        this.#tell({ did: 'closed', peer: order.peer }, []);
       }
     } else if (order.do === 'enough') {
-      this.#peers.get(order.m)?.enough();
+      this.#peers.get(order.peer)?.enough();
     } else if (order.do === 'close') {
-      this.#peers.get(order.m)?.pc.close();
-      this.#peers.delete(order.m);
+      this.#peers.get(order.peer)?.pc.close();
+      this.#peers.delete(order.peer);
     }
   }
 
-  /** @param {{ m: number, sdp: string, stun: string[] }} order */
-  async #answer({ m, sdp, stun }) {
+  /** @param {{ peer: number, sdp: string, stun: string[] }} order */
+  async #answer({ peer, sdp, stun }) {
     const pc = new RTCPeerConnection({ iceServers: stun.map((urls) => ({ urls })) });
     /** @type {() => void} */ let enough = () => {};
     const gathered = new Promise((resolve) => (enough = () => resolve(undefined)));
-    this.#peers.set(m, { pc, enough });
+    this.#peers.set(peer, { pc, enough });
     pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && enough();
     pc.onconnectionstatechange = () =>
-      pc.connectionState === 'failed' && this.#tell({ did: 'closed', m }, []);
+      pc.connectionState === 'failed' && this.#tell({ did: 'closed', peer }, []);
     const channel = pc.createDataChannel('', { negotiated: true, id: 0, ordered: false });
-    this.#tell({ did: 'channel', m, channel }, [channel]);
+    this.#tell({ did: 'channel', peer, channel }, [channel]);
     await pc.setRemoteDescription({ type: 'offer', sdp });
     await pc.setLocalDescription();
     await gathered;
-    this.#tell({ did: 'described', m, sdp: pc.localDescription?.sdp ?? '' }, []);
+    this.#tell({ did: 'described', peer, sdp: pc.localDescription?.sdp ?? '' }, []);
   }
 }

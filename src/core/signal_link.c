@@ -1,62 +1,9 @@
-/* The other half of core/signal.h: hop control on a path, and the link of broker and egress. */
+/* The other half of core/signal.h: the link of broker and egress. */
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "core/signal.h"
-
-/* 02 || type u8 || QUEUE, LIMIT: bytes u32; FAREWELL: reason u8 */
-int fb_hop_encode(const struct fb_hop_msg *msg, uint8_t *out, size_t cap) {
-    struct fb_wr wr = fb_wr_make(out, cap);
-    fb_wr_u8(&wr, FB_KIND_HOP);
-    fb_wr_u8(&wr, msg->type);
-    switch (msg->type) {
-    case FB_HOP_QUEUE:
-    case FB_HOP_LIMIT: fb_wr_u32(&wr, msg->bytes); break;
-    case FB_HOP_FAREWELL:
-        if ((unsigned)msg->farewell >= FB_FAREWELL_COUNT)
-            return FB_ERR_MALFORMED;
-        fb_wr_u8(&wr, (uint8_t)msg->farewell);
-        break;
-    default: return FB_ERR_MALFORMED;
-    }
-    return wr.ok ? (int)wr.len : FB_ERR_TOO_BIG;
-}
-
-int fb_hop_decode(struct fb_hop_msg *out, const uint8_t *in, size_t len) {
-    struct fb_rd rd = fb_rd_make(in, len);
-    bool known = true;
-    memset(out, 0, sizeof *out);
-    uint8_t kind = fb_rd_u8(&rd), type = fb_rd_u8(&rd);
-    switch (type) {
-    case FB_HOP_QUEUE:
-    case FB_HOP_LIMIT: out->bytes = fb_rd_u32(&rd); break;
-    case FB_HOP_FAREWELL: out->farewell = (enum fb_farewell)fb_rd_u8(&rd); break;
-    default: known = false;
-    }
-    if (kind == FB_KIND_HOP && (known ? fb_rd_done(&rd) : rd.ok) &&
-        (unsigned)out->farewell < FB_FAREWELL_COUNT) {
-        out->type = type;
-        return 0;
-    }
-    memset(out, 0, sizeof *out);
-    return FB_ERR_MALFORMED;
-}
-
-const char *fb_farewell_text(enum fb_farewell why) {
-    switch (why) {
-    case FB_FAREWELL_OFF: return "the volunteer switched off";
-    case FB_FAREWELL_QUEUE: return "its queue was full";
-    case FB_FAREWELL_PEER: return "the reader's side is gone";
-    case FB_FAREWELL_EGRESS: return "the egress's side is gone";
-    case FB_FAREWELL_TIMEOUT: return "it did not open in time";
-    case FB_FAREWELL_PROTOCOL: return "the other side broke the rules";
-    case FB_FAREWELL_DONE: return "it was no longer needed";
-    case FB_FAREWELL_DENIED: return "the egress refused";
-    case FB_FAREWELL_COUNT: break;
-    }
-    return "closed";
-}
 
 static void put_link_body(struct fb_wr *wr, const struct fb_link_msg *msg) {
     switch (msg->type) {

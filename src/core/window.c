@@ -1,0 +1,282 @@
+#include "core/window.h"
+
+#include <string.h>
+
+#include "core/message.h"
+
+#define MS UINT64_C(1000) /* us */
+#define SECOND UINT64_C(1000000)
+
+#define SLACK (15 * MS)           /* of queue that no one minds */
+#define SLACK_MAX (256 * 1024)    /* bytes */
+#define BURST (3 * MS)            /* sent at once, then paid for: fewer wake-ups */
+#define LATE (3 * MS)             /* by which a timer may be late without a loss */
+#define MIN_RTT_FOR (10 * SECOND) /* so long a smallest round trip is believed */
+#define PACKET_TIME (5 * MS)      /* that one takes; larger ones cost a third of the CPU */
+#define PROBE_RTT_FOR (100 * MS)
+#define LONG_RTTS 8
+#define CRUISE_ROUNDS 5
+#define GUESSED_RTT (100 * MS)
+
+void fb_window_init(struct fb_window *w) {
+    memset(w, 0, sizeof *w);
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* ---- what the owner asks ---- */
+
+static uint64_t during(uint64_t rate, uint64_t us) {
+    return rate * us / SECOND;
+}
+
+uint64_t fb_window_rate(const struct fb_window *w) {
+    uint64_t first = FB_WINDOW_FIRST * SECOND / (w->min_rtt > MS ? w->min_rtt : GUESSED_RTT);
+    /* While it starts, little may have been asked of it. */
+    return w->phase == FB_WINDOW_STARTUP || w->rate == 0 ? larger(w->rate, first) : w->rate;
+}
+
+size_t fb_window_packet(const struct fb_window *w) {
+    /* SCTP cuts a message in pieces a little larger than the smallest packet. */
+    uint64_t size = during(w->rate, PACKET_TIME) / FB_WINDOW_PACKET_SMALL * FB_WINDOW_PACKET_SMALL;
+    return size < FB_WINDOW_PACKET_SMALL ? FB_WINDOW_PACKET_SMALL
+           : size > FB_MESSAGE_MAX       ? FB_MESSAGE_MAX
+                                         : (size_t)size;
+}
+
+static uint64_t slack_of(const struct fb_window *w) {
+    uint64_t bytes = during(w->rate, SLACK);
+    return bytes < SLACK_MAX ? bytes : SLACK_MAX;
+}
+
+size_t fb_window_bytes(const struct fb_window *w) {
+    uint64_t bdp = during(w->rate, w->min_rtt), slack = slack_of(w), bytes = 0;
+    switch (w->phase) {
+    case FB_WINDOW_STARTUP: bytes = larger(2 * bdp + slack, FB_WINDOW_FIRST); break;
+    case FB_WINDOW_UP: bytes = bdp + bdp / 2 + slack; break;
+    case FB_WINDOW_DRAIN:
+    case FB_WINDOW_CRUISE: bytes = bdp + bdp / 4 + slack; break;
+    case FB_WINDOW_PROBE_RTT: bytes = bdp / 2; break;
+    }
+    bytes += 4 * fb_window_packet(w);
+    return bytes < FB_WINDOW_MAX ? (size_t)bytes : FB_WINDOW_MAX;
+}
+
+uint64_t fb_window_pace(const struct fb_window *w, uint64_t now) {
+    return w->paced && w->pace_at > now ? w->pace_at : now;
+}
+
+static uint64_t pacing_rate(const struct fb_window *w) {
+    uint64_t rate = fb_window_rate(w);
+    switch (w->phase) {
+    case FB_WINDOW_STARTUP: return 2 * rate + rate / 2;
+    case FB_WINDOW_UP: return rate + rate / 4;
+    case FB_WINDOW_DRAIN: return rate / 4 * 3;
+    default: return rate;
+    }
+}
+
+/* ---- sending ---- */
+
+void fb_window_sent(struct fb_window *w, struct fb_window_stamp *stamp, size_t size,
+                    size_t in_flight, uint64_t now) {
+    if (in_flight == 0) {
+        w->first_sent = w->delivered_time = now;
+        if (w->min_rtt > 0 && now - w->min_rtt_time >= MIN_RTT_FOR)
+            w->min_rtt_stale = true; /* the queue is empty: no probing needed */
+    }
+    *stamp = (struct fb_window_stamp){.delivered = w->delivered,
+                                      .delivered_time = w->delivered_time,
+                                      .first_sent = w->first_sent,
+                                      .limited = w->limited_until > 0};
+    w->pace_at = larger(w->pace_at, now > LATE ? now - LATE : 0) + size * SECOND / pacing_rate(w);
+    w->paced = w->pace_at > now + BURST;
+}
+
+void fb_window_limited(struct fb_window *w, size_t in_flight) {
+    w->limited_until = w->delivered + in_flight + 1;
+}
+
+/* ---- acknowledgements ---- */
+
+void fb_window_delivered(struct fb_window *w, const struct fb_window_stamp *stamp, uint64_t sent,
+                         size_t size, uint64_t now) {
+    w->delivered += size;
+    w->delivered_time = now;
+    if (w->sample.any && stamp->delivered < w->sample.delivered)
+        return;
+    w->sample.any = true;
+    w->sample.limited = stamp->limited;
+    w->sample.delivered = stamp->delivered;
+    w->sample.interval = larger(sent - stamp->first_sent, now - stamp->delivered_time);
+    w->first_sent = sent;
+}
+
+static void set_rate(struct fb_window *w) {
+    w->rate = 0;
+    for (size_t i = 0; i < FB_WINDOW_ROUNDS; i++)
+        w->rate = larger(w->rate, w->rates[i]);
+}
+
+static void take_rate(struct fb_window *w) {
+    uint64_t interval = w->sample.interval;
+    /* Shorter than a round trip: acknowledgements that came in a bunch. */
+    if (interval == 0 || interval < w->min_rtt)
+        return;
+    uint64_t rate = (w->delivered - w->sample.delivered) * SECOND / interval;
+    w->round_full |= !w->sample.limited;
+    if (w->sample.limited && rate <= w->rate)
+        return;
+    w->rates[w->round] = larger(w->rates[w->round], rate);
+    w->rate = larger(w->rate, rate);
+}
+
+static bool is_long(const struct fb_window *w, uint64_t rtt) {
+    return rtt > w->min_rtt + w->min_rtt / 8 + SLACK;
+}
+
+static void take_rtt(struct fb_window *w, uint64_t rtt, uint64_t now) {
+    if (rtt == 0)
+        return;
+    if (w->round_rtt == 0 || rtt < w->round_rtt)
+        w->round_rtt = rtt;
+    if (w->probe_rtt == 0 || rtt < w->probe_rtt)
+        w->probe_rtt = rtt;
+    if (w->min_rtt == 0 || rtt < w->min_rtt || w->min_rtt_stale) {
+        w->min_rtt = rtt;
+        w->min_rtt_stale = false;
+        w->min_rtt_time = now;
+    } else if (rtt <= w->min_rtt + w->min_rtt / 16 + MS) {
+        w->min_rtt_time = now; /* seen again */
+    }
+    w->long_rtts = is_long(w, rtt) ? w->long_rtts + 1 : 0;
+}
+
+static void enter(struct fb_window *w, enum fb_window_phase phase, uint64_t now) {
+    w->phase = phase;
+    w->phase_time = now;
+    w->rounds = 0;
+    w->probe_rtt = 0;
+    if (phase == FB_WINDOW_STARTUP || phase == FB_WINDOW_UP)
+        w->mark = w->rate;
+}
+
+/* ---- rounds: from one packet's sending to its acknowledgement ---- */
+
+static bool queue_stands(const struct fb_window *w) {
+    return is_long(w, w->round_rtt);
+}
+
+static void forget_old_rates(struct fb_window *w) {
+    unsigned before = (w->round + FB_WINDOW_ROUNDS - 1) % FB_WINDOW_ROUNDS;
+    for (unsigned i = 0; i < FB_WINDOW_ROUNDS; i++)
+        if (i != w->round && i != before)
+            w->rates[i] = 0;
+    set_rate(w);
+    w->mark = w->rate;
+}
+
+static void end_startup_round(struct fb_window *w, uint64_t now) {
+    if (w->rate >= w->mark + w->mark / 4) {
+        w->mark = w->rate;
+        w->rounds = 0;
+    } else if (w->round_full) {
+        w->rounds++;
+    }
+    if (w->rounds >= 3)
+        enter(w, FB_WINDOW_DRAIN, now);
+}
+
+static void drain_again(struct fb_window *w, uint64_t now) {
+    bool shorter = w->round_rtt < w->drain_rtt - w->drain_rtt / 16;
+    w->drained = shorter ? 0 : w->drained + 1;
+    w->drain_rtt = w->round_rtt;
+    if (w->drained >= 4) {
+        /* Whatever makes the round trip long, it is not what this end has sent. */
+        w->min_rtt = w->round_rtt;
+        w->min_rtt_time = now;
+        w->drained = 0;
+        w->drain_rtt = 0;
+        return;
+    }
+    forget_old_rates(w);
+    enter(w, FB_WINDOW_DRAIN, now);
+}
+
+static void end_cruise_round(struct fb_window *w, uint64_t now) {
+    w->rounds++;
+    if (w->rate >= w->mark + w->mark / 7) {
+        enter(w, FB_WINDOW_STARTUP, now);
+    } else if (!queue_stands(w)) {
+        w->drained = 0;
+        w->drain_rtt = 0;
+        if (w->rounds >= CRUISE_ROUNDS && w->round_full)
+            enter(w, FB_WINDOW_UP, now);
+    } else {
+        drain_again(w, now);
+    }
+}
+
+static void end_round(struct fb_window *w, uint64_t now) {
+    switch (w->phase) {
+    case FB_WINDOW_STARTUP: end_startup_round(w, now); break;
+    case FB_WINDOW_CRUISE: end_cruise_round(w, now); break;
+    case FB_WINDOW_UP: enter(w, FB_WINDOW_DRAIN, now); break;
+    case FB_WINDOW_DRAIN:
+        if (++w->rounds >= 3)
+            enter(w, FB_WINDOW_CRUISE, now);
+        break;
+    case FB_WINDOW_PROBE_RTT: break;
+    }
+    if (w->round_full) { /* else the round says nothing of what the path can do */
+        w->round = (w->round + 1) % FB_WINDOW_ROUNDS;
+        w->rates[w->round] = 0;
+        set_rate(w);
+    }
+    w->round_full = false;
+    w->round_rtt = 0;
+    w->round_end = w->delivered;
+    w->round_time = now;
+}
+
+/* A packet that was sent in this round has been acknowledged; in a long queue the round ends before
+ * that, so that it is not the queue that says how soon something is done about it. */
+static bool round_is_over(const struct fb_window *w, uint64_t now) {
+    return w->sample.delivered >= w->round_end ||
+           (w->round_rtt > 0 && now - w->round_time >= 2 * (w->min_rtt + SLACK));
+}
+
+/* What ends with what is in flight, and with time. */
+static void end_phase(struct fb_window *w, size_t in_flight, uint64_t now) {
+    uint64_t bdp = during(w->rate, w->min_rtt), half_slack = slack_of(w) / 2;
+    /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue. */
+    if (w->phase == FB_WINDOW_STARTUP && w->long_rtts >= LONG_RTTS &&
+        (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
+        enter(w, FB_WINDOW_DRAIN, now);
+    if (w->phase == FB_WINDOW_UP && in_flight >= bdp + bdp / 5 + half_slack)
+        enter(w, FB_WINDOW_DRAIN, now); /* it stays behind what is sent */
+    if (w->phase == FB_WINDOW_DRAIN && in_flight <= bdp + half_slack)
+        enter(w, FB_WINDOW_CRUISE, now);
+    if (w->phase == FB_WINDOW_PROBE_RTT && now - w->phase_time >= PROBE_RTT_FOR + w->min_rtt) {
+        w->min_rtt = w->probe_rtt > 0 ? w->probe_rtt : w->min_rtt;
+        w->min_rtt_time = now;
+        enter(w, FB_WINDOW_CRUISE, now);
+    }
+    if (w->phase == FB_WINDOW_CRUISE && now - w->min_rtt_time >= MIN_RTT_FOR)
+        enter(w, FB_WINDOW_PROBE_RTT, now);
+}
+
+void fb_window_update(struct fb_window *w, uint64_t rtt, size_t in_flight, uint64_t now) {
+    take_rtt(w, rtt, now);
+    if (!w->sample.any)
+        return;
+    w->sample.any = false;
+    take_rate(w);
+    if (w->limited_until > 0 && w->delivered >= w->limited_until)
+        w->limited_until = 0;
+    if (round_is_over(w, now))
+        end_round(w, now);
+    end_phase(w, in_flight, now);
+}
