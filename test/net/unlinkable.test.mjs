@@ -11,16 +11,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Program, footbridge } from '../browser/program.mjs';
-import { Hosts, cannot } from './netns.mjs';
+import { Lab, noLab } from './lab.mjs';
 import { Seen, common, counted } from './seen.mjs';
 
-const skip = cannot() || false;
+const skip = noLab() || false;
 const port = 48614;
 const readers = ['reader1', 'reader2'];
 const each = 3; // volunteers: two that carry and a spare
 const tap = join(dirname(footbridge), 'test/net/libtap.so');
 
-/** @type {Hosts} */ let hosts;
+/** @type {Lab} */ let hosts;
 /** @type {string} */ let dir;
 /** For each reader, what its volunteers saw. @type {Seen[][]} */ const sessions = [];
 
@@ -65,7 +65,9 @@ before(async () => {
   if (skip) return;
   dir = mkdtempSync(join(tmpdir(), 'footbridge-unlinkable-'));
   const volunteers = Array.from({ length: readers.length * each }, (_, i) => i);
-  hosts = new Hosts(['operator', 'origin', ...readers, ...volunteers.map(volunteerName)]);
+  const names = ['operator', 'origin', ...readers, ...volunteers.map(volunteerName)];
+  hosts = await Lab.open({ net: '10.201' }); // addresses that networks without TLS may have
+  for (const name of names) await hosts.addHost(name);
   const at = hosts.address('operator');
   const made = new Program(footbridge, ['network', 'new', '--local', '--broker',
     `http://${at}:8080`, '--egress', `ws://${at}:8080/v1/path`, '--stun', `${at}:3478`,
@@ -84,16 +86,15 @@ before(async () => {
     await session(link, reader);
     for (const program of programs) await program.says(/carrying for 1/, 30000);
   }
-  for (const program of hosts.programs) await program.stop();
-  const addresses = ['operator', 'origin', ...readers, ...volunteers.map(volunteerName)]
-    .map((name) => hosts.address(name));
+  const addresses = names.map((name) => hosts.address(name));
+  await hosts.close(); // the taps are whole
   for (const [r] of readers.entries())
     sessions.push(volunteers.slice(r * each, (r + 1) * each)
       .map((number) => new Seen(join(dir, `tap${number}`), addresses)));
 }, { timeout: 150000 });
 
 after(async () => {
-  await hosts?.remove();
+  await hosts?.close();
   if (dir) rmSync(dir, { recursive: true });
 });
 
