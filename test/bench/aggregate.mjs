@@ -7,7 +7,7 @@
 import { inLab, mean, readyClient } from './labstage.mjs';
 import { Flow, percentile, startEcho } from './labtraffic.mjs';
 import { Busy } from './machine.mjs';
-import { median, round } from './stats.mjs';
+import { median, plotOf, round } from './stats.mjs';
 
 export const names = ['aggregate', 'latency_under_load'];
 
@@ -62,9 +62,10 @@ async function together({ net, origin }, seconds) {
     const { mbits } = await flow.window(WARM_S, seconds);
     const begin = flow.samples[0].at;
     const loaded = echo.trips.filter(({ at }) => at > begin);
+    const { goodput } = flow;
     await flow.stop();
     return {
-      mbits, busy: busy.share(),
+      mbits, busy: busy.share(), goodput,
       idle: percentile(idle.map(({ ms }) => ms), 0.95),
       loaded: percentile(loaded.map(({ ms }) => ms), 0.95),
     };
@@ -98,6 +99,7 @@ export async function measure(_, results, { rounds, window }) {
     const each = PATHS.map((_path, i) => round(mean(runs.map((run) => run.each[i]))));
     results.addPairs('aggregate', 'Mbit/s', runs.map(({ mbits, each }) =>
       ({ value: mbits, baseline: each.reduce((sum, alone) => sum + alone, 0) })), { each, busy });
+    results.plots.aggregate = plotOf(runs);
     results.addPairs('latency_under_load', 'ms',
       runs.map(({ loaded, idle }) => ({ value: loaded, baseline: idle })), { busy });
   });

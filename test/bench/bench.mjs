@@ -26,10 +26,13 @@ import * as lossy from './lossy.mjs';
 import { noLab } from '../net/lab.mjs';
 import { HEADER, Results, TARGETS, row } from './results.mjs';
 import { Stage } from './stage.mjs';
+import { writePlots } from './plot.mjs';
 import * as queue from './queue.mjs';
 import * as widget from './widget.mjs';
 
 const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
+
+const PLOTS = fileURLToPath(new URL('../../build/plots', import.meta.url));
 
 const onStage = [coldstart, paths, paced];
 const alone = [widget, memory, broker];
@@ -55,6 +58,24 @@ function options() {
   return { chosen, rounds, seconds, window };
 }
 
+/** Cases that could not be measured. */
+let failed = 0;
+
+/**
+ * What happens to one case on its network takes no figure from the others.
+ * @param {typeof inLab[0]} figures
+ * @param {Results} results
+ * @param {ReturnType<typeof options>} chosen
+ */
+async function tried(figures, results, chosen) {
+  try {
+    await figures.measure(undefined, results, chosen);
+  } catch (error) {
+    failed++;
+    console.log(`${figures.names.join(', ')}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 async function main() {
   const chosen = options();
   /** @param {{ names: string[] }} figures */
@@ -74,9 +95,10 @@ async function main() {
     for (const figures of alone.filter(wanted)) await figures.measure(undefined, results, few);
     const none = inLab.some(wanted) ? noLab(`${built}../net/lab`) : '';
     if (none) console.log(none);
-    else for (const figures of inLab.filter(wanted)) await figures.measure(undefined, results, few);
+    else for (const figures of inLab.filter(wanted)) await tried(figures, results, few);
   } finally {
     results.write(REPORT);
+    writePlots(results.plots, PLOTS);
   }
   const missed = results.missed();
   if (missed.length) {
@@ -86,7 +108,7 @@ async function main() {
 }
 
 main().then(
-  () => process.exit(0),
+  () => process.exit(failed ? 1 : 0),
   (error) => {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exit(1);

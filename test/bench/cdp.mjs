@@ -5,11 +5,10 @@
  * which took as much CPU time as the relaying that is to be measured.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 
 import { CHROMIUM_FLAGS, browserPath } from '../browser/browsers.mjs';
+import { scratch } from '../net/scratch.mjs';
 
 const CALL_MS = 30000;
 
@@ -37,7 +36,7 @@ export class Chromium {
 
   /** @param {string[]} command */
   constructor([file, ...args]) {
-    this.dir = mkdtempSync(join(tmpdir(), 'footbridge-chromium-'));
+    this.dir = scratch('chromium');
     this.child = spawn(file, [...args, ...CHROMIUM_FLAGS, '--headless', '--remote-debugging-pipe',
       `--user-data-dir=${this.dir}`, 'about:blank'],
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });

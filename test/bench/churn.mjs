@@ -7,7 +7,7 @@
 import { inLab, readyClient } from './labstage.mjs';
 import { Flow, now } from './labtraffic.mjs';
 import { Busy } from './machine.mjs';
-import { median, round } from './stats.mjs';
+import { median, plotOf, round } from './stats.mjs';
 
 export const names = ['churn_gap', 'churn_gap_silent', 'churn_goodput', 'replace_gap'];
 
@@ -96,7 +96,7 @@ async function churn({ net, origin }, kinds, seconds) {
     }
     const whole = flow.between(began, now());
     return {
-      calm: calm.mbits, mbits: whole.mbits, busy: busy.share(),
+      calm: calm.mbits, mbits: whole.mbits, busy: busy.share(), goodput: flow.goodput,
       gaps: times.map((each) => each.map((at) => flow.between(at, at + EVERY_MS).gap)),
     };
   } finally {
@@ -129,6 +129,7 @@ async function measureChurn(results, rounds, seconds) {
         { gaps: runs.map(({ gaps }) => gaps[i].map(round)), busy }));
     results.addPairs('churn_goodput', 'Mbit/s',
       runs.map(({ mbits, calm }) => ({ value: mbits, baseline: calm })), { busy });
+    results.plots.churn_goodput = plotOf(runs);
   });
 }
 

@@ -8,7 +8,7 @@ import { bareRun, pagesHere } from './baseline.mjs';
 import { inLab, readyClient } from './labstage.mjs';
 import { Flow, percentile, startEcho } from './labtraffic.mjs';
 import { Busy } from './machine.mjs';
-import { median, round } from './stats.mjs';
+import { median, plotOf, round } from './stats.mjs';
 
 export const names = ['clean_one_tab', 'clean_queue_delay'];
 
@@ -31,13 +31,17 @@ async function ours({ net, origin }, seconds) {
     const busy = new Busy();
     await net.lab.count('reader');
     const { mbits } = await flow.window(FROM_S, seconds);
-    const loaded = echo.trips.filter(({ at }) => at > flow.samples[0].at);
+    const begin = flow.samples[0].at;
+    const loaded = echo.trips.filter(({ at }) => at > begin);
     const { down } = await net.lab.count('reader');
+    const { goodput } = flow;
     await flow.stop();
     return {
-      mbits, busy: busy.share(),
+      mbits, busy: busy.share(), goodput,
       p95: percentile(loaded.map(({ ms }) => ms), 0.95),
       least: Math.min(...echo.trips.map(({ ms }) => ms)),
+      trips: echo.trips.map(({ at, ms }) =>
+        /** @type {[number, number]} */ ([round((at - begin) / 1000), round(ms)])),
       queued: down.queuedMax, dropped: down.droppedQueue,
     };
   } finally {
@@ -78,5 +82,8 @@ export async function measure(_, results, { rounds, window }) {
       });
     results.addPairs('clean_queue_delay', 'ms',
       runs.map(({ p95, least }) => ({ value: p95, baseline: least })), { busy });
+    results.plots.clean_one_tab = plotOf(runs);
+    results.plots.clean_queue_delay = { unit: 'ms',
+      lines: Object.fromEntries(runs.map(({ trips }, i) => [`run ${i + 1}`, trips])) };
   });
 }

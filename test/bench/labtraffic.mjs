@@ -19,9 +19,11 @@ import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 import { PROXY } from '../net/labnet.mjs';
+import { round } from './stats.mjs';
 
 export const PORT = 8000;
 const SAMPLE_MS = 100;
+const PLOT_EVERY = 5; // samples
 const ECHO = 100;
 const BLOCK = 1024 * 1024;
 const CHUNK = 64 * 1024;
@@ -322,6 +324,18 @@ export class Flow {
       gap: Math.max(...within.slice(1).map(({ gap }) => gap)),
       streams: to.streams.map((bytes, i) => ((bytes - from.streams[i]) * 8e-6) / seconds),
     };
+  }
+
+  /** Goodput over time: s since the first bytes, Mbit/s. @returns {[number, number][]} */
+  get goodput() {
+    const all = this.samples.filter((sample) => bytesOf(sample) > 0);
+    /** @type {[number, number][]} */ const points = [];
+    for (let i = PLOT_EVERY; i < all.length; i += PLOT_EVERY) {
+      const [from, to] = [all[i - PLOT_EVERY], all[i]];
+      const mbits = ((bytesOf(to) - bytesOf(from)) * 8e-3) / (to.at - from.at);
+      points.push([round((to.at - all[0].at) / 1000), round(mbits)]);
+    }
+    return points;
   }
 
   stop() {

@@ -8,7 +8,7 @@ import { bareRun, pagesHere } from './baseline.mjs';
 import { inLab, mean, readyClient } from './labstage.mjs';
 import { Flow } from './labtraffic.mjs';
 import { Busy } from './machine.mjs';
-import { median, round } from './stats.mjs';
+import { median, plotOf, round } from './stats.mjs';
 
 export const names = ['lossy_one_tab_down', 'lossy_one_tab_up', 'lossy_four_tabs'];
 
@@ -33,7 +33,7 @@ async function oneRound({ net, origin }, browser, direction, seconds, paths) {
   const busy = new Busy();
   try {
     const { mbits, gap } = await flow.window(WARM_S, seconds);
-    return { value: mbits, baseline: bare.mbits, gap, busy: busy.share() };
+    return { value: mbits, baseline: bare.mbits, gap, busy: busy.share(), goodput: flow.goodput };
   } finally {
     await flow.stop();
     await client.stop();
@@ -52,6 +52,7 @@ function report(results, name, runs) {
     gap_ms: round(median(runs.map(({ gap }) => gap))),
     busy: round(median(runs.map(({ busy }) => busy))),
   });
+  results.plots[name] = plotOf(runs);
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A tab of Chromium under full load from one slow and one fast client: what its data channels and
- * WebSockets hold at most that has not been sent, and what its main thread costs.
+ * A tab of Chromium under full load from one slow and one fast client: what the data channels of a
+ * path hold at most that has not been sent, or its WebSocket; and what the tab's main thread costs.
  */
 import { inLab, readyClient } from './labstage.mjs';
 import { Flow } from './labtraffic.mjs';
@@ -17,21 +17,54 @@ const READERS = {
 };
 const WARM_S = 2;
 
-/** Runs in the widget's worker before its own first line: notes the most that each queue held. */
-const WATCH = `
-  globalThis.most = { channel: [], socket: [] };
-  const watch = (kind, name) => {
-    const send = kind.prototype.send;
-    const all = [];
-    kind.prototype.send = function (data) {
-      send.call(this, data);
-      let i = all.indexOf(this);
-      if (i < 0) i = all.push(this) - 1;
-      most[name][i] = Math.max(most[name][i] ?? 0, this.bufferedAmount);
-    };
+/**
+ * Runs in the frame before its own first line, and tells the worker which reader each connection
+ * leads to, by the address in its description. The bridge skips news that it does not know.
+ */
+const TELL = `
+  const [connections, places] = [new Map(), new Map()];
+  const { createDataChannel, setRemoteDescription } = RTCPeerConnection.prototype;
+  const { postMessage } = Worker.prototype;
+  RTCPeerConnection.prototype.createDataChannel = function (...args) {
+    const channel = createDataChannel.apply(this, args);
+    connections.set(channel, this);
+    return channel;
   };
-  watch(RTCDataChannel, 'channel');
-  watch(WebSocket, 'socket');`;
+  Worker.prototype.postMessage = function (news, transfer) {
+    if (news.channel)
+      places.set(connections.get(news.channel), { worker: this, peer: news.peer ?? news.m });
+    return postMessage.call(this, news, transfer);
+  };
+  RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+    const { worker, peer } = places.get(this) ?? {};
+    const [reader] = /20[.]0[.][0-9]+[.][0-9]+/.exec(description.sdp);
+    if (worker) postMessage.call(worker, { did: 'watch', peer, reader });
+    return setRemoteDescription.call(this, description);
+  };`;
+
+/** Runs in the worker, likewise: notes the most that was queued for each reader and the egress. */
+const WATCH = `
+  const [peers, readers] = [new Map(), new Map()];
+  addEventListener('message', ({ data }) => {
+    if (data.did === 'channel') peers.set(data.channel, data.peer ?? data.m);
+    else if (data.did === 'watch') readers.set(data.peer, data.reader);
+  });
+  globalThis.most = {};
+  const note = (name, bytes) => (most[name] = Math.max(most[name] ?? 0, bytes));
+  const toReader = RTCDataChannel.prototype.send;
+  RTCDataChannel.prototype.send = function (data) {
+    toReader.call(this, data);
+    const reader = readers.get(peers.get(this));
+    let all = 0;
+    for (const [channel, peer] of peers)
+      if (readers.get(peer) === reader) all += channel.bufferedAmount;
+    note(reader, all);
+  };
+  const toEgress = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    toEgress.call(this, data);
+    note('egress', this.bufferedAmount);
+  };`;
 
 /**
  * A tab with the switch on, and a look into its worker.
@@ -47,6 +80,8 @@ async function watchedTab(net) {
       await browser.call('Runtime.runIfWaitingForDebugger', {}, sessionId);
       done(sessionId);
     }));
+  await browser.call('Page.enable', {}, page.session); // or scripts wait in vain
+  await browser.call('Page.addScriptToEvaluateOnNewDocument', { source: TELL }, page.session);
   await browser.call('Target.setAutoAttach',
     { autoAttach: true, waitForDebuggerOnStart: true, flatten: true }, page.session);
   await net.tabOf(browser, page);
@@ -54,8 +89,22 @@ async function watchedTab(net) {
   return async () => {
     const { result } = await browser.call('Runtime.evaluate',
       { expression: 'JSON.stringify(most)' }, session);
-    return /** @type {{ channel: number[], socket: number[] }} */ (JSON.parse(result.value));
+    return /** @type {Record<string, number>} */ (JSON.parse(result.value));
   };
+}
+
+/**
+ * @param {import('../net/labnet.mjs').LabNetwork} net
+ * @param {Record<string, number>} most by address
+ */
+function byReader(net, most) {
+  const names = Object.keys(READERS).map((reader) => [reader, net.lab.address(reader)]);
+  /** @type {Record<string, number>} */ const queues = { egress: most.egress };
+  for (const [name, address] of names) {
+    if (most[address] === undefined) throw new Error(`no channel to the ${name} reader was seen`);
+    queues[name] = most[address];
+  }
+  return queues;
 }
 
 /** The renderer that has worked most since. @param {Map<number, number>} then */
@@ -86,7 +135,7 @@ async function oneRound({ net, origin }, seconds) {
       const { at } = flow.samples[flow.samples.length - 1];
       return flow.between(at - seconds * 1000, at).mbits;
     });
-    return { ...(await most()), percent, mbits, busy: busy.share() };
+    return { queues: byReader(net, await most()), percent, mbits, busy: busy.share() };
   } finally {
     await Promise.all(flows.map((flow) => flow.stop()));
     await Promise.all(clients.map((client) => client.stop()));
@@ -111,8 +160,8 @@ export async function measure(_, results, { rounds, window }) {
       busy: round(median(runs.map(({ busy }) => busy))),
     };
     results.add('volunteer_queue', 'bytes',
-      runs.map(({ channel, socket }) => Math.max(...channel, ...socket)),
-      { ...more, channels: runs.map(({ channel }) => channel) });
+      runs.map(({ queues }) => Math.max(...Object.values(queues))),
+      { ...more, queues: runs.map(({ queues }) => queues) });
     results.add('volunteer_main_thread', '%', runs.map(({ percent }) => percent), more);
   });
 }

@@ -11,14 +11,14 @@
  *     await client.says(/^client: ready/m);
  *     await net.stop();
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { Chromium } from '../bench/cdp.mjs';
 import { footbridge, run } from '../browser/program.mjs';
 import { certificate } from './certificate.mjs';
 import { Lab } from './lab.mjs';
+import { scratch } from './scratch.mjs';
 import { addStun } from './stun.mjs';
 
 const BROKER_PORT = 8080;
@@ -74,7 +74,7 @@ export class LabNetwork {
   constructor(lab, file) {
     this.lab = lab;
     this.file = file;
-    this.dir = mkdtempSync(join(tmpdir(), 'footbridge-lab-'));
+    this.dir = scratch('lab');
     this.link = '';
     this.cert = '';
     /** @type {Set<Chromium>} */ this.browsers = new Set();
