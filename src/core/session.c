@@ -15,6 +15,7 @@ const char *fb_close_text(enum fb_close_code code) {
     case FB_CLOSE_PROTOCOL: return "protocol violation";
     case FB_CLOSE_IDLE: return "nothing heard for too long";
     case FB_CLOSE_LIMIT: return "a limit of the egress";
+    case FB_CLOSE_FLOOD: return "a flood of control frames";
     case FB_CLOSE_SHUTDOWN: return "the egress shuts down";
     }
     return "unknown reason";

@@ -99,6 +99,7 @@ enum fb_close_code {
     FB_CLOSE_IDLE = 0x20,     /* local only: no packet, or no path, for too long */
     FB_CLOSE_LIMIT = 0x21,    /* the egress will not serve this session further */
     FB_CLOSE_SHUTDOWN = 0x22, /* the process ends */
+    FB_CLOSE_FLOOD = 0x23,    /* more PING and frames about paths than paths could need */
 };
 /* A phrase for people. */
 const char *fb_close_text(enum fb_close_code code);

@@ -42,6 +42,10 @@
 /* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
  * its own; more would be there to make this side work. */
 #define FB_PACKET_FRAMES_MAX 128
+/* PING, PATH_STATUS and PATH_ABANDON: so many at once, and so many a second. 32 suspect paths would
+ * make a tenth of that. */
+#define FB_FLOOD_BURST 2000
+#define FB_FLOOD_RATE 250
 #define FB_PATH_RESERVE ((size_t)32 * 1024) /* of the window, for control */
 #define FB_RETRY (50 * FB_MS)               /* after a failed allocation */
 
@@ -133,9 +137,10 @@ struct fb_session {
     uint64_t peer_stream_data;     /* the limit that the peer starts each stream with */
     uint64_t out_total, out_limit; /* session flow control, sending */
     uint64_t in_total, in_read, in_limit;
-    uint64_t grown;    /* bytes by which streams' windows are larger than their first ones */
-    uint64_t buffered; /* written and not acknowledged, all streams */
-    uint64_t unsent;   /* of these, never sent */
+    uint64_t grown;       /* bytes by which streams' windows are larger than their first ones */
+    uint64_t buffered;    /* written and not acknowledged, all streams */
+    uint64_t unsent;      /* of these, never sent */
+    uint64_t flood_spent; /* us of FB_FLOOD_RATE: when the frames received are paid for */
     bool send_max_data, send_max_streams;
     bool starved; /* a write was cut short by config.send_buffer, not by its stream's own */
 

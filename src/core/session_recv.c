@@ -181,6 +181,13 @@ static void on_path_status(struct fb_session *s, const struct fb_frame *f, uint6
     p->max_packet = fb_path_packet(f->value);
 }
 
+/* Frames that cost the peer nothing and make this end work: is this one too many? */
+static verdict on_nuisance(struct fb_session *s, uint64_t now) {
+    s->flood_spent = (s->flood_spent > now ? s->flood_spent : now) + FB_S / FB_FLOOD_RATE;
+    return s->flood_spent - now > FB_FLOOD_BURST * FB_S / FB_FLOOD_RATE ? FB_CLOSE_FLOOD
+                                                                        : FB_CLOSE_NONE;
+}
+
 static struct fb_blob *keep(struct fb_session *s, const struct fb_frame *f) {
     struct fb_blob *blob = fb_alloc(s->mem, sizeof *blob + f->len);
     if (blob == NULL)
@@ -244,8 +251,8 @@ static verdict on_close(struct fb_session *s, const struct fb_frame *f) {
 
 static verdict on_frame(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
     switch (f->type) {
-    case FB_FRAME_PADDING:
-    case FB_FRAME_PING: return FB_CLOSE_NONE;
+    case FB_FRAME_PADDING: return FB_CLOSE_NONE;
+    case FB_FRAME_PING: return on_nuisance(s, now);
     case FB_FRAME_ACK: return on_ack(s, f, now);
     case FB_FRAME_RESET_STREAM: return on_reset_stream(s, f);
     case FB_FRAME_STOP_SENDING: return on_stop_sending(s, f);
@@ -255,8 +262,8 @@ static verdict on_frame(struct fb_session *s, const struct fb_frame *f, uint64_t
     case FB_FRAME_MAX_STREAM_DATA:
     case FB_FRAME_MAX_STREAMS: return on_limit(s, f);
     case FB_FRAME_CLOSE: return on_close(s, f);
-    case FB_FRAME_PATH_STATUS: on_path_status(s, f, now); return FB_CLOSE_NONE;
-    case FB_FRAME_PATH_ABANDON: on_abandon(s, f, now); return FB_CLOSE_NONE;
+    case FB_FRAME_PATH_STATUS: on_path_status(s, f, now); return on_nuisance(s, now);
+    case FB_FRAME_PATH_ABANDON: on_abandon(s, f, now); return on_nuisance(s, now);
     case FB_FRAME_BROKER:
     case FB_FRAME_NETWORK_DOCUMENT: return on_post(s, f);
     case FB_FRAME_DATAGRAM: return on_datagram(s, f);
