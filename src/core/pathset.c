@@ -44,7 +44,9 @@ struct fb_pathset {
     uint64_t now, deadline;
     bool ready, tokens;
     size_t streams;
-    uint64_t idle_since;
+    bool has_bytes;
+    uint64_t busy_at; /* traffic, or a stream more or less */
+    uint64_t bytes, bytes_at;
 
     unsigned failures, nobodies; /* rounds in a row */
     bool hurry;                  /* the last failure came with a wish for a fresh offer at once */
@@ -87,7 +89,7 @@ struct fb_pathset *fb_pathset_new(const struct fb_mem *mem, const struct fb_rng 
     if (set->config.spare > 1)
         set->config.spare = 1;
     set->tokens = true;
-    set->now = set->idle_since = set->credited = set->sampled = now;
+    set->now = set->busy_at = set->credited = set->sampled = now;
     set->deadline = now;
     set->credit = burst(set) * FB_PATHSET_OFFER_US;
     set->replace_gap = FB_PATHSET_REPLACE_US;
@@ -163,8 +165,12 @@ bool fb_pathset_in_session(const struct fb_pathset *set, uint64_t now) {
     return set->ready && lives_at(set, now);
 }
 
+static bool may_be_idle(const struct fb_pathset *set) {
+    return set->streams == 0 || set->has_bytes;
+}
+
 static bool is_idle(const struct fb_pathset *set) {
-    return set->streams == 0 && set->now - set->idle_since >= FB_PATHSET_IDLE_US;
+    return may_be_idle(set) && set->now - set->busy_at >= FB_PATHSET_IDLE_US;
 }
 
 static unsigned wanted(const struct fb_pathset *set) {
@@ -208,9 +214,21 @@ void fb_pathset_session(struct fb_pathset *set, bool ready, uint64_t now) {
 
 void fb_pathset_streams(struct fb_pathset *set, size_t streams, uint64_t now) {
     advance(set, now);
-    if (set->streams > 0 && streams == 0)
-        set->idle_since = set->now;
+    if (set->streams != streams)
+        set->busy_at = set->now;
     set->streams = streams;
+}
+
+void fb_pathset_bytes(struct fb_pathset *set, uint64_t bytes, uint64_t now) {
+    advance(set, now);
+    bool much = set->has_bytes && bytes - set->bytes >= FB_PATHSET_BUSY_BYTES;
+    if (much)
+        set->busy_at = set->now;
+    if (much || !set->has_bytes || set->now - set->bytes_at >= FB_PATHSET_BUSY_US) {
+        set->bytes = bytes;
+        set->bytes_at = set->now;
+    }
+    set->has_bytes = true;
 }
 
 void fb_pathset_tokens(struct fb_pathset *set, bool in_hand) {
@@ -583,8 +601,8 @@ bool fb_pathset_next(struct fb_pathset *set, uint64_t now, struct fb_pathset_act
     if (drop_late(set, action) || arrange(set, action) || offer(set, action))
         return true;
     await_suspects(set);
-    if (set->streams == 0)
-        await(set, set->idle_since + FB_PATHSET_IDLE_US);
+    if (may_be_idle(set))
+        await(set, set->busy_at + FB_PATHSET_IDLE_US);
     return false;
 }
 

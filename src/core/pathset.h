@@ -21,7 +21,8 @@
  *     for FB_PATHSET_HEDGE_US. Otherwise all offers go through the session, as many at once as are
  *     missing, at most FB_PATHSET_PARALLEL.
  *   - With streams open, `target` paths carry and `spare` more stand by; after FB_PATHSET_IDLE_US
- *     without streams one carries and one stands by (where there are spares at all).
+ *     without streams, or without FB_PATHSET_BUSY_BYTES in FB_PATHSET_BUSY_US on them, one carries
+ *     and one stands by (where there are spares at all).
  *   - A path that dies is replaced at once: a spare takes over, and another spare is sought. One
  *     that is suspect is given FB_PATHSET_SUSPECT_US before a spare takes over, SEEK_US before
  *     another volunteer is sought, GIVE_UP_US before it is dropped for a better one.
@@ -52,6 +53,8 @@
 
 #define FB_PATHSET_HEDGE_US UINT64_C(3000000)
 #define FB_PATHSET_IDLE_US UINT64_C(60000000)
+#define FB_PATHSET_BUSY_BYTES 8192 /* more than what keeps paths and streams alive */
+#define FB_PATHSET_BUSY_US UINT64_C(5000000)
 #define FB_PATHSET_SUSPECT_US UINT64_C(300000)
 #define FB_PATHSET_SEEK_US UINT64_C(2000000)
 #define FB_PATHSET_GIVE_UP_US UINT64_C(5000000)
@@ -88,6 +91,10 @@ void fb_pathset_free(struct fb_pathset *set);
 void fb_pathset_session(struct fb_pathset *set, bool ready, uint64_t now);
 /* How many streams are open. */
 void fb_pathset_streams(struct fb_pathset *set, size_t streams, uint64_t now);
+/* Bytes on all paths so far, for an owner that counts them: streams on which next to nothing moves
+ * (apps keep connections open for hours) then do not keep a client from being idle. To be told when
+ * FB_PATHSET_BUSY_BYTES more have come together, and with the measures. */
+void fb_pathset_bytes(struct fb_pathset *set, uint64_t bytes, uint64_t now);
 /* Whether a token is in hand to attach another path with; true at the start. */
 void fb_pathset_tokens(struct fb_pathset *set, bool in_hand);
 

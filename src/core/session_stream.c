@@ -4,7 +4,6 @@
 #define RTT_MIN (20 * FB_MS)
 #define UNSENT_MIN                                                                                 \
     (16 * 1024) /* bytes that each stream may have waiting, whatever the others have */
-#define RECOVERY (400 * FB_MS) /* of SCTP, by its timer */
 
 struct fb_stream *fb_stream_find(const struct fb_session *s, uint64_t id) {
     return fb_map_get(s->streams, &id);
@@ -210,14 +209,13 @@ static void grow_window(struct fb_session *s, struct fb_stream *st) {
 /*
  * Told after each quarter of the window. It doubles, within half of what the others have left of
  * the room for that, where it holds the stream up: where as much as the window is read within two
- * round trips, or within RECOVERY more (what a lossy hop sends again comes so late, and all behind
- * it waits here), or the peer has used it up while the owner has read whatever could be read.
+ * round trips, or the peer has used it up while the owner has read whatever could be read.
  */
 static void open_window(struct fb_session *s, struct fb_stream *st) {
     bool whole = st->read - st->window_read >= st->window;
     bool used = st->in_limit - st->highest <= st->window / 4 &&
                 fb_ranges_end(&st->got, st->read) == st->read;
-    if (used || (whole && s->now - st->window_time < 2 * longest_rtt(s) + RECOVERY))
+    if (used || (whole && s->now - st->window_time < 2 * longest_rtt(s)))
         grow_window(s, st);
     if (used || whole) {
         st->window_read = st->read;

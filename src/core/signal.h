@@ -141,7 +141,7 @@ struct fb_vol_msg {
         struct fb_vol_hello hello;
         struct fb_vol_welcome welcome;
         uint16_t free;           /* READY */
-        struct fb_desc desc;     /* OFFER, ANSWER */
+        struct fb_desc desc;     /* OFFER, ANSWER; CANCEL: no bytes */
         enum fb_decline decline; /* DECLINE */
         struct fb_vol_release release;
         enum fb_outcome outcome; /* DONE */
@@ -164,6 +164,7 @@ enum fb_link_type {
     FB_LINK_REPORT = 3, /* egress: what became of a ticket */
     FB_LINK_OFFER = 4,  /* egress: a sealed offer that came through a session */
     FB_LINK_ANSWER = 5, /* broker: the sealed answer to it; empty: it did not open */
+    FB_LINK_CANCEL = 6, /* egress: nobody waits for that answer any more */
 };
 
 enum fb_link_event {

@@ -25,6 +25,7 @@ static void put_link_body(struct fb_wr *wr, const struct fb_link_msg *msg) {
         break;
     case FB_LINK_OFFER:
     case FB_LINK_ANSWER:
+    case FB_LINK_CANCEL:
         fb_wr_u64(wr, msg->sealed.request);
         fb_wr_bytes(wr, msg->sealed.bytes, msg->sealed.len);
         break;
@@ -38,6 +39,7 @@ static bool valid_link(const struct fb_link_msg *msg) {
     case FB_LINK_REPORT: return (unsigned)msg->report.event < FB_LINK_EVENT_COUNT;
     case FB_LINK_OFFER: return msg->sealed.len >= 1 && msg->sealed.len <= FB_LINK_SEALED_MAX;
     case FB_LINK_ANSWER: return msg->sealed.len <= FB_LINK_SEALED_MAX;
+    case FB_LINK_CANCEL: return msg->sealed.len == 0;
     }
     return false;
 }
@@ -74,6 +76,7 @@ static int get_link_body(struct fb_link_msg *msg, struct fb_rd *rd) {
         return 0;
     case FB_LINK_OFFER:
     case FB_LINK_ANSWER:
+    case FB_LINK_CANCEL:
         msg->sealed.request = fb_rd_u64(rd);
         msg->sealed.len = rd->len;
         msg->sealed.bytes = fb_rd_bytes(rd, rd->len);

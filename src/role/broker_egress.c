@@ -93,13 +93,17 @@ static int here_offer(void *ctx, uint64_t request, const uint8_t *sealed, size_t
     return broker_take_link_offer(ctx, request, sealed, len);
 }
 
+static void here_cancel(void *ctx, uint64_t request) {
+    broker_cancel_link_offer(ctx, request);
+}
+
 int fb_broker_attach(struct fb_broker *broker, const uint8_t egress[static FB_EGRESS_ID_LEN],
                      const uint8_t process[static FB_PROCESS_ID_LEN], fb_link_answered *answered,
                      void *user, struct fb_broker_link *link) {
     struct process *made = NULL;
     int err = process_add(broker, egress, process, answered, user, &made);
     if (err == 0)
-        *link = (struct fb_broker_link){made, here_load, here_report, here_offer};
+        *link = (struct fb_broker_link){made, here_load, here_report, here_offer, here_cancel};
     return err;
 }
 
@@ -183,6 +187,7 @@ static int far_take(struct far *far, const uint8_t *data, size_t len) {
                                    msg.sealed.len) != 0)
             far_answered(far, msg.sealed.request, NULL, 0);
         return 0;
+    case FB_LINK_CANCEL: broker_cancel_link_offer(far->process, msg.sealed.request); return 0;
     default: return FB_ERR_MALFORMED;
     }
 }

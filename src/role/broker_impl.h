@@ -127,6 +127,8 @@ void broker_take_http_offer(void *user, struct fb_http_req *http);
 int broker_take_link_offer(struct process *process, uint64_t number, const uint8_t *sealed,
                            size_t len);
 void broker_take_arrived(void *user);
+/* ... which nobody waits for any more. */
+void broker_cancel_link_offer(struct process *process, uint64_t number);
 /* Answers with a status and frees. */
 void broker_refuse(struct request *request, enum fb_answer_status status, uint16_t retry_after);
 /* The volunteer has answered: ticket and first message to it, the description to the client. */

@@ -238,6 +238,23 @@ int broker_take_link_offer(struct process *process, uint64_t number, const uint8
     return 0;
 }
 
+/* The volunteer that has it is told from the loop: the egress's call must not come back to it. */
+void broker_cancel_link_offer(struct process *process, uint64_t number) {
+    struct fb_broker *broker = process->broker;
+    struct fb_list *lists[] = {&broker->arrived, &broker->requests};
+    for (size_t i = 0; i < 2; i++)
+        FB_LIST_EACH (link, lists[i]) {
+            struct request *request = FB_CONTAINER(link, struct request, link);
+            if (request->process != process || request->number != number)
+                continue;
+            if (request->id != 0)
+                fb_match_cancel(broker->match, request->id, now_ms());
+            broker_request_free(request);
+            fb_timer_set(broker->arriving, fb_now_us());
+            return;
+        }
+}
+
 void broker_take_arrived(void *user) {
     struct fb_broker *broker = user;
     while (!fb_list_empty(&broker->arrived)) {
@@ -245,6 +262,7 @@ void broker_take_arrived(void *user) {
         fb_list_remove(&request->link);
         take(request, NULL, request->sealed, request->sealed_len);
     }
+    broker_pump(broker); /* what was cancelled */
 }
 
 static int release(struct request *request, struct volunteer *volunteer, uint64_t match,

@@ -169,8 +169,11 @@ static void act(struct fb_client *client, const struct fb_pathset_action *action
 static void keep_paths(struct fb_client *client) {
     struct fb_pathset_action action;
     uint64_t now = fb_now_us();
-    if (client->counts.connections != client->streams_told) {
+    uint64_t bytes = client->counts.bytes_up + client->counts.bytes_down;
+    if (client->counts.connections != client->streams_told ||
+        bytes - client->bytes_told >= FB_PATHSET_BUSY_BYTES) {
         client->streams_told = client->counts.connections;
+        client->bytes_told = bytes;
         fb_pathset_streams(client->set, client->streams_told, now);
         client->look = true;
     }
@@ -179,6 +182,7 @@ static void keep_paths(struct fb_client *client) {
     client->look = false;
     if (fb_session_open_paths(client->s) == 0)
         fb_client_path_posts_lost(client);
+    fb_pathset_bytes(client->set, bytes, now);
     measure(client, now);
     while (!fb_session_closed(client->s) && fb_pathset_next(client->set, now, &action))
         act(client, &action);

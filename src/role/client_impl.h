@@ -123,7 +123,7 @@ struct fb_client {
     struct fb_pathset *set;  /* decides which paths there are */
     struct fb_timer *decide; /* its deadline; without a session: when one begins */
     bool look;               /* it has something new to decide on */
-    uint64_t streams_told;
+    uint64_t streams_told, bytes_told;
     uint32_t next_number;
 
     uv_tcp_t *listener;

@@ -37,12 +37,24 @@ static void say_farewell(struct client_path *path, enum fb_farewell why) {
         (void)fb_client_lane_send(path, hop, (size_t)len);
 }
 
+/* No volunteer shall wait for a client that does not come: the pair would count as one that does
+ * not fit. */
+static void withdraw_post(struct fb_client *client, uint32_t number) {
+    uint8_t post[NUMBER_LEN];
+    struct fb_wr wr = fb_wr_make(post, sizeof post);
+    fb_wr_u32(&wr, number);
+    if (client->s != NULL && fb_session_ready(client->s))
+        (void)fb_session_post(client->s, FB_POST_BROKER, post, wr.len);
+}
+
 static void end(struct client_path *path, bool tell, enum fb_farewell why) {
     struct fb_client *client = path->client;
     if (tell && client->s != NULL)
         fb_session_path_down(client->s, path->id, fb_now_us());
     if (path->fetch != NULL)
         fb_fetch_cancel(path->fetch);
+    if (tell && path->number != 0)
+        withdraw_post(client, path->number);
     say_farewell(path, why);
     fb_client_lane_end(path);
     client->counts.paths -= path->state == PATH_OPEN;
@@ -160,6 +172,7 @@ void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t l
         if (number == 0 || path->number != number || path->state != PATH_ASKING)
             continue;
         fb_timer_set(path->timer, FB_NEVER);
+        path->number = 0;
         open_answer(path, rd.ptr, rd.len);
         return;
     }

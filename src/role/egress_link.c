@@ -58,6 +58,11 @@ static int say_offer(void *ctx, uint64_t request, const uint8_t *sealed, size_t 
     return err == 0 || err == FB_ERR_NOMEM ? err : FB_ERR_LIMIT;
 }
 
+static void say_cancel(void *ctx, uint64_t request) {
+    const struct fb_link_msg msg = {.type = FB_LINK_CANCEL, .sealed = {.request = request}};
+    (void)say(ctx, &msg); /* otherwise a volunteer waits in vain for its client */
+}
+
 /* The socket is gone already. */
 static void broken(struct fb_egress_link *link, const char *why) {
     bool was_up = link->up;
@@ -82,7 +87,7 @@ static int come_up(struct fb_egress_link *link, const uint8_t *reply, size_t len
         err = say(link, &msg);
     if (err != 0)
         return err;
-    const struct fb_broker_link offered = {link, say_load, say_report, say_offer};
+    const struct fb_broker_link offered = {link, say_load, say_report, say_offer, say_cancel};
     link->up = true;
     link->wait_us = RETRY_MIN_US;
     fb_log(link->config.log, FB_LOG_INFO, "linked to the broker");

@@ -50,6 +50,8 @@ struct egress_path *fb_egress_session_path(struct egress_session *session, uint3
     return NULL;
 }
 
+static void withdraw(struct egress_session *session, const uint32_t *number);
+
 void fb_egress_session_end(struct egress_session *session, enum fb_close_code code, bool remote) {
     struct fb_egress *egress = session->egress;
     fb_log(egress->config.log, FB_LOG_DEBUG, "a session has ended: %s%s", fb_close_text(code),
@@ -59,13 +61,7 @@ void fb_egress_session_end(struct egress_session *session, enum fb_close_code co
     FB_LIST_EACH (it, &session->paths)
         fb_egress_path_close(FB_CONTAINER(it, struct egress_path, link), FB_FAREWELL_DONE,
                              "the session has ended");
-    FB_LIST_EACH (it, &egress->offers) {
-        struct egress_offer *offer = FB_CONTAINER(it, struct egress_offer, link);
-        if (offer->session == session) {
-            fb_list_remove(&offer->link);
-            free(offer);
-        }
-    }
+    withdraw(session, NULL);
     egress->counts.sessions--;
     egress->counts.buffered -= session->buffered;
     fb_session_free(session->s);
@@ -87,6 +83,21 @@ static void answer_offer(struct egress_session *session, uint32_t number, const 
         (void)fb_session_post(session->s, FB_POST_BROKER, post, wr.len);
 }
 
+/* Offers that nobody waits for: that with the client's number, or all of the session. */
+static void withdraw(struct egress_session *session, const uint32_t *number) {
+    struct fb_egress *egress = session->egress;
+    FB_LIST_EACH (it, &egress->offers) {
+        struct egress_offer *offer = FB_CONTAINER(it, struct egress_offer, link);
+        if (offer->session != session || (number != NULL && offer->number != *number))
+            continue;
+        if (egress->has_broker)
+            egress->broker.cancel(egress->broker.ctx, offer->request);
+        fb_quota_give(&session->offers_quota);
+        fb_list_remove(&offer->link);
+        free(offer);
+    }
+}
+
 static void take_offer(struct egress_session *session, const uint8_t *post, size_t len) {
     struct fb_egress *egress = session->egress;
     struct fb_rd rd = fb_rd_make(post, len);
@@ -94,6 +105,10 @@ static void take_offer(struct egress_session *session, const uint8_t *post, size
     uint32_t number = fb_rd_u32(&rd);
     if (!rd.ok || rd.len > FB_LINK_SEALED_MAX)
         return;
+    if (rd.len == 0) {
+        withdraw(session, &number);
+        return;
+    }
     struct egress_offer *offer = NULL;
     if (egress->has_broker && fb_quota_fits(&session->offers_quota, &offer_limits, now))
         offer = calloc(1, sizeof *offer);
@@ -241,6 +256,8 @@ void fb_egress_pump(struct egress_session *session) {
             more = true;
         }
     }
+    if (fb_list_empty(&session->paths))
+        withdraw(session, NULL); /* the client offers afresh, directly */
     recount(session);
     fb_timer_set(session->timer, fb_session_deadline(session->s));
 }

@@ -31,6 +31,8 @@ struct fb_broker_link {
      * down first. 0, FB_ERR_LIMIT (too many under way), FB_ERR_NOMEM.
      */
     int (*offer)(void *ctx, uint64_t request, const uint8_t *sealed, size_t len);
+    /* Nobody waits for that answer any more; fb_link_answered may follow all the same. */
+    void (*cancel)(void *ctx, uint64_t request);
 };
 
 #define FB_LINK_LOAD_S 5

@@ -178,14 +178,16 @@ async function visitOn(page, url) {
 
 /**
  * @param {BrowserName} name
+ * @param {boolean} [trusting] takes any certificate
  * @returns {Promise<Chromium | Firefox>}
  */
-export async function launch(name) {
+export async function launch(name, trusting = false) {
   const executablePath = browserPath(name);
   if (!executablePath) throw new Error(`no ${name} here`);
   if (name === 'chromium') {
     const { chromium } = await import('playwright-core');
-    const server = await chromium.launchServer({ executablePath, args: CHROMIUM_FLAGS });
+    const args = [...CHROMIUM_FLAGS, ...(trusting ? ['--ignore-certificate-errors'] : [])];
+    const server = await chromium.launchServer({ executablePath, args });
     return new Chromium(server, await chromium.connect(server.wsEndpoint()));
   }
   const { default: puppeteer } = await import('puppeteer-core');
@@ -194,6 +196,7 @@ export async function launch(name) {
     protocol: 'webDriverBiDi',
     executablePath,
     headless: true,
+    acceptInsecureCerts: trusting,
     timeout: 60000,
   });
   return new Firefox(browser);

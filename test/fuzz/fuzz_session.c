@@ -43,6 +43,15 @@ static void touch_stream(struct fb_session *s, uint64_t id, unsigned how) {
     }
 }
 
+/* What an owner says of a path. */
+static void judge_path(struct fb_session *s, uint32_t path, unsigned what) {
+    struct fb_path_stats stats;
+    (void)fb_session_path_standby(s, path, what & 1);
+    (void)fb_session_path_max_packet(s, path, what * 3000);
+    fb_session_path_queued(s, path, what * 60000);
+    (void)fb_session_path_stats(s, path, pr.now, &stats);
+}
+
 static void step(struct fb_rd *rd) {
     uint32_t path;
     uint64_t id;
@@ -71,6 +80,8 @@ static void step(struct fb_rd *rd) {
     case 7:
         if (arg < PAIR_PATHS)
             pr.link[arg % 4].drop = arg;
+        else if (pr.end[arg & 1] != NULL)
+            judge_path(pr.end[arg & 1], arg >> 1 & 3, arg >> 3 & 7);
         break;
     }
 }

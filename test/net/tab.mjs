@@ -7,7 +7,8 @@
 import { launch } from '../browser/browsers.mjs';
 
 const [name, site] = process.argv.slice(2);
-const browser = await launch(/** @type {import('../browser/browsers.mjs').BrowserName} */ (name));
+const browser = await launch(
+  /** @type {import('../browser/browsers.mjs').BrowserName} */ (name), true);
 process.on('SIGTERM', async () => {
   await browser.close();
   process.exit(0);

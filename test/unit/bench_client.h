@@ -45,7 +45,7 @@ struct net_bench {
     size_t document_len;
     struct vol vols[VOLS];
     size_t vol_count;
-    unsigned offers_direct, offers_inside, documents_direct;
+    unsigned offers_direct, offers_inside, documents_direct, cancelled;
     uint64_t serial;   /* of the newest document, as answers name it */
     const char *cache; /* of the client; NULL: none */
     /* What volunteers do with session messages, each one in so many; 0: never. */
@@ -248,6 +248,11 @@ static inline void net_load(void *ctx, const struct fb_link_load *load) {
 static inline void net_report(void *ctx, const struct fb_link_report *report) {
 }
 
+static inline void net_cancel(void *ctx, uint64_t request) {
+    struct net_bench *bench = ctx;
+    bench->cancelled++;
+}
+
 /* ---- the whole ---- */
 
 static inline void net_progress(void *user, enum fb_client_stage stage, const char *text) {
@@ -299,7 +304,7 @@ static inline void net_start(struct net_bench *bench) {
             abort();
     }
     bench_go(&bench->e);
-    bench->link = (struct fb_broker_link){bench, net_load, net_report, net_offer};
+    bench->link = (struct fb_broker_link){bench, net_load, net_report, net_offer, net_cancel};
     fb_egress_set_broker(bench->e.egress, &bench->link);
     memcpy(bench->join.network, bench->e.network_id, FB_KEY_LEN);
     bench->join.broker_count = 1;

@@ -176,6 +176,8 @@ struct egress_bench {
     struct fb_broker_link broker;
     unsigned loads, attached, closed, silent;
     uint64_t closed_bytes, offer_request;
+    uint64_t cancelled; /* the last */
+    unsigned cancels;
     uint8_t offer[FB_LINK_SEALED_MAX];
     size_t offer_len;
 };
@@ -199,6 +201,12 @@ static inline int bench_offer(void *ctx, uint64_t request, const uint8_t *sealed
     bench->offer_len = len;
     memcpy(bench->offer, sealed, len);
     return 0;
+}
+
+static inline void bench_cancel(void *ctx, uint64_t request) {
+    struct egress_bench *bench = ctx;
+    bench->cancelled = request;
+    bench->cancels++;
 }
 
 static inline void bench_except(struct egress_bench *bench, uint16_t port) {
@@ -240,7 +248,8 @@ static inline void bench_init(struct egress_bench *bench) {
     bench->config.ticket_key_count = 1;
     memcpy(bench->config.network_id, bench->network_id, FB_KEY_LEN);
     memcpy(bench->config.key, bench->key, FB_KEY_LEN);
-    bench->broker = (struct fb_broker_link){bench, bench_load, bench_report, bench_offer};
+    bench->broker = (struct fb_broker_link){bench, bench_load, bench_report, bench_offer,
+                                            bench_cancel};
 }
 
 static inline void bench_go(struct egress_bench *bench) {

@@ -507,6 +507,29 @@ static void offers_of_an_egress_here(void **state) {
     world_free(w);
 }
 
+/* Nobody waits for the answer any more: the volunteer is told, and free for that very session. */
+static void offers_taken_back(void **state) {
+    struct world *w = world_new(true, NULL);
+    vol_join(w, &w->vol, 2);
+    client_prepare(w, &w->client);
+    client_seal(w, &w->client);
+    assert_int_equal(w->link.offer(w->link.ctx, 5, w->client.sealed, FB_SEALED_OFFER_LEN), 0);
+    assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
+    w->link.cancel(w->link.ctx, 4); /* nobody knows it */
+    w->link.cancel(w->link.ctx, 5);
+    assert_true(wait_for(&w->loop, vol_cancelled, &w->vol, LIMIT_MS));
+    fb_rendezvous_free(w->client.rv);
+    client_prepare(w, &w->client);
+    client_seal(w, &w->client);
+    w->vol.got = 0;
+    assert_int_equal(w->link.offer(w->link.ctx, 6, w->client.sealed, FB_SEALED_OFFER_LEN), 0);
+    answer_offer(w, &w->vol);
+    assert_true(wait_for(&w->loop, was_answered, w, LIMIT_MS));
+    assert_int_equal(w->number, 6);
+    assert_int_equal(w->answers, 1);
+    world_free(w);
+}
+
 static void two_an_hour(struct fb_broker_config *config) {
     config->limits.volunteers_hour = 2;
 }
@@ -597,6 +620,7 @@ int main(void) {
         cmocka_unit_test(strangers_fill_no_log),
         cmocka_unit_test(offers_of_an_egress_here),
         cmocka_unit_test(handles_are_the_brokers_own),
+        cmocka_unit_test(offers_taken_back),
         cmocka_unit_test(stop_tells_everybody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

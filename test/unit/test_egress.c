@@ -543,6 +543,36 @@ static bool offer_came(void *ctx) {
     return bench.offer_len > 0;
 }
 
+static bool offer_cancelled(void *ctx) {
+    return bench.cancels >= *(const unsigned *)ctx;
+}
+
+/* Offers that nobody waits for are taken back: on the client's word, and with the last path. */
+static void offers_taken_back(void **state) {
+    static const uint8_t post[] = {0, 0, 0, 9, 's', 'e', 'a', 'l', 'e', 'd'};
+    unsigned times = 1;
+    begin();
+    attach_first();
+    assert_int_equal(fb_session_post(raw.s, FB_POST_BROKER, post, sizeof post), 0);
+    raw_pump(&raw);
+    assert_true(wait_for(&bench.loop, offer_came, NULL, WAIT_MS));
+    assert_int_equal(fb_session_post(raw.s, FB_POST_BROKER, post, 4), 0);
+    raw_pump(&raw);
+    assert_true(wait_for(&bench.loop, offer_cancelled, &times, WAIT_MS));
+    assert_int_equal(bench.cancelled, bench.offer_request);
+    bench.offer_len = 0;
+    assert_int_equal(fb_session_post(raw.s, FB_POST_BROKER, post, sizeof post), 0);
+    raw_pump(&raw);
+    assert_true(wait_for(&bench.loop, offer_came, NULL, WAIT_MS));
+    assert_int_equal(bench.cancels, 1);
+    fb_ws_close(raw.paths[0].ws, 1000, NULL);
+    raw.paths[0].ws = NULL;
+    times = 2;
+    assert_true(wait_for(&bench.loop, offer_cancelled, &times, WAIT_MS));
+    assert_int_equal(bench.cancelled, bench.offer_request);
+    end();
+}
+
 static void offers_through_a_session(void **state) {
     static const uint8_t post[] = {0, 0, 0, 9, 's', 'e', 'a', 'l', 'e', 'd'};
     begin();
@@ -610,6 +640,7 @@ int main(void) {
         cmocka_unit_test(volunteer_withholds),
         cmocka_unit_test(reports),
         cmocka_unit_test(offers_through_a_session),
+        cmocka_unit_test(offers_taken_back),
         cmocka_unit_test(shuts_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -475,6 +475,28 @@ static void idle_client_lets_go(void **state) {
     done(&world);
 }
 
+/* An app keeps a connection open and says next to nothing on it; then it asks for something. */
+static void quiet_streams_hold_nobody(void **state) {
+    struct world world = full(4, 1);
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        fb_pathset_bytes(world.set, bytes += 20000, world.now);
+        run(&world, 4 * S);
+    }
+    assert_int_equal(carrying(&world), 4);
+    for (unsigned i = 0; i < 70; i++) {
+        fb_pathset_bytes(world.set, bytes += 1000, world.now);
+        run(&world, S);
+    }
+    assert_int_equal(carrying(&world), 1);
+    assert_int_equal(standing_by(&world), 1);
+    fb_pathset_bytes(world.set, bytes += 8192, world.now);
+    turn(&world);
+    assert_int_equal(carrying(&world), 2);
+    assert_int_equal(attempts(&world), 3);
+    done(&world);
+}
+
 static void load_all(struct world *world, uint64_t rate) {
     for (size_t i = 0; i < PEERS_MAX; i++)
         world->peers[i].measure = (struct fb_pathset_measure){
@@ -742,6 +764,7 @@ int main(void) {
         cmocka_unit_test(broker_that_denies),
         cmocka_unit_test(clock_that_jumps),
         cmocka_unit_test(idle_client_lets_go),
+        cmocka_unit_test(quiet_streams_hold_nobody),
         cmocka_unit_test(worst_is_replaced),
         cmocka_unit_test(make_before_break),
         cmocka_unit_test(only_what_is_much_worse_and_loaded),

@@ -236,8 +236,9 @@ static void link_messages(void **state) {
         {.type = FB_LINK_OFFER, .sealed = {4, sealed, 1024}},
         {.type = FB_LINK_ANSWER, .sealed = {4, sealed, FB_LINK_SEALED_MAX}},
         {.type = FB_LINK_ANSWER, .sealed = {4, sealed, 0}},
+        {.type = FB_LINK_CANCEL, .sealed = {4, sealed, 0}},
     };
-    static const size_t lens[] = {50, 17, 30, 1033, 9 + FB_LINK_SEALED_MAX, 9};
+    static const size_t lens[] = {50, 17, 30, 1033, 9 + FB_LINK_SEALED_MAX, 9, 9};
     struct fb_link_msg out;
     uint8_t bytes[FB_LINK_MAX], again[FB_LINK_MAX];
     for (size_t i = 0; i < sizeof msgs / sizeof *msgs; i++) {
@@ -257,7 +258,9 @@ static void link_messages(void **state) {
     assert_int_equal(fb_link_decode(&out, bytes, 10 + FB_LINK_SEALED_MAX), FB_ERR_MALFORMED);
     bytes[0] = FB_LINK_OFFER; /* an offer is never empty */
     assert_int_equal(fb_link_decode(&out, bytes, 9), FB_ERR_MALFORMED);
-    bytes[0] = 6;
+    bytes[0] = FB_LINK_CANCEL; /* a number and no more */
+    assert_int_equal(fb_link_decode(&out, bytes, 10), FB_ERR_MALFORMED);
+    bytes[0] = 7;
     assert_int_equal(fb_link_decode(&out, bytes, 9), FB_ERR_MALFORMED);
     fb_link_encode(&msgs[0], bytes, sizeof bytes);
     bytes[1] = 2;
