@@ -116,7 +116,8 @@ for (const role of ['client', 'volunteer']) {
     test('a broker that takes its time: the wait is told', async () => {
       const silent = createServer();
       servers.push(silent);
-      const link = linkOf(await network(`${role}-slow`, `http://127.0.0.1:${await listen(silent)}`));
+      const slow = `http://127.0.0.1:${await listen(silent)}`;
+      const link = linkOf(await network(`${role}-slow`, slow));
       const program = new Program(footbridge, [role, '--join', link, '--cache', dir, ...listening]);
       try {
         await program.says(/asking for the network's document; no answer yet/);
