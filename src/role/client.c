@@ -23,7 +23,8 @@
 
 /* The steps to each further volunteer, and offers in vain, matter to nobody while others carry. */
 static bool is_detail(const struct fb_client *client, enum fb_client_stage stage) {
-    return client->counts.paths > 0 && stage >= FB_CLIENT_WAITING && stage <= FB_CLIENT_CHANNEL;
+    return stage >= FB_CLIENT_WAITING && stage <= FB_CLIENT_CHANNEL && client->set != NULL &&
+           fb_pathset_in_session(client->set, fb_now_us());
 }
 
 void fb_client_say(struct fb_client *client, enum fb_client_stage stage, const char *fmt, ...) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What a further path costs, in round trips of 200 ms between the reader and everybody else: its own
- * STUN, the offer through the session, ICE, DTLS and SCTP, as doc/protocol.md lists them, and
+ * What a further path costs, in round trips of 200 ms between the reader and everybody else: its
+ * own STUN, the offer through the session, ICE, DTLS and SCTP, as doc/protocol.md lists them, and
  * nothing to attach it to the egress.
  */
 import assert from 'node:assert/strict';
