@@ -270,7 +270,7 @@ static void pump(struct broker *broker) {
 
 void broker_start(struct broker *broker) {
     struct net *net = broker->net;
-    struct fb_match_config config = {.failed_ms = 60000};
+    struct fb_match_config config = {.failed_ms = 60000, .volunteers_hour = 4096};
     broker->timer = NEVER;
     fb_list_init(&broker->requests);
     broker->match = fb_match_new(&broker->mem.mem, &broker->rng.rng, &config);

@@ -12,7 +12,7 @@
 
 const struct hop_handler client_to_volunteer = {volunteer_from_client, client_drained, 65536};
 const struct hop_handler volunteer_to_client = {client_from_volunteer, volunteer_drained,
-                                                FB_SLOT_QUEUE_REPORT / 4 - 1};
+                                                FB_SLOT_LANE_LOW};
 const struct hop_handler volunteer_to_egress = {egress_from_volunteer, volunteer_drained,
                                                 FB_SLOT_QUEUE_REPORT / 4 - 1};
 const struct hop_handler egress_to_volunteer = {volunteer_from_egress, egress_drained, 65536};
