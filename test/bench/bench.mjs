@@ -70,6 +70,7 @@ let failed = 0;
 async function tried(figures, results, chosen) {
   try {
     await figures.measure(undefined, results, chosen);
+    results.write(REPORT); // the next takes minutes
   } catch (error) {
     failed++;
     console.log(`${figures.names.join(', ')}: ${error instanceof Error ? error.message : error}`);
