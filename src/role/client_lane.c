@@ -153,10 +153,12 @@ static bool carries(const struct client_path *path) {
 static int room(const struct client_path *path) {
     const struct fb_client *client = path->client;
     size_t most = client->config.lanes > 0 ? client->config.lanes : FB_LANES_CLIENT_MAX;
-    size_t all = 0, others = 0, carrying = 0;
+    size_t all = peers_of(path), others = 0, carrying = 1;
     FB_LIST_EACH (it, &client->paths) {
         const struct client_path *other = FB_CONTAINER(it, struct client_path, link);
-        bool is = other == path || carries(other);
+        if (other == path)
+            continue;
+        bool is = carries(other);
         all += peers_of(other);
         carrying += is;
         others += !is;
