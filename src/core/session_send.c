@@ -232,20 +232,26 @@ static void keep_echo(struct draft *d, const struct fb_stream *st, const struct 
     s->echoes[s->echo_count++] = (struct fb_echo){f, d->p->id};
 }
 
+/* Cuts the piece to what the packet has room for; false when that is not worth a frame. */
+static bool fit(const struct draft *d, uint64_t stream, struct fb_piece *piece) {
+    size_t overhead = fb_frame_stream_overhead(stream, piece->offset);
+    size_t room = d->target > d->wr.len ? d->target - d->wr.len : 0;
+    if (room <= overhead + (d->wr.len > 0 ? PIECE_MIN : 0))
+        return false;
+    if (piece->len > room - overhead) {
+        piece->len = room - overhead;
+        piece->fin = false;
+    }
+    return true;
+}
+
 /* One piece of the stream's data. False when nothing was written. */
 static bool put_stream_data(struct draft *d, struct fb_stream *st) {
     struct fb_session *s = d->s;
     struct fb_piece piece;
-    if (!has_room(d) || !fb_stream_piece(st, s->out_limit - s->out_total, &piece))
+    if (!has_room(d) || !fb_stream_piece(st, s->out_limit - s->out_total, &piece) ||
+        !fit(d, st->id, &piece))
         return false;
-    size_t overhead = fb_frame_stream_overhead(st->id, piece.offset);
-    size_t room = d->target > d->wr.len ? d->target - d->wr.len : 0;
-    if (room <= overhead + (d->wr.len > 0 ? PIECE_MIN : 0))
-        return false;
-    if (piece.len > room - overhead) {
-        piece.len = room - overhead;
-        piece.fin = false;
-    }
     put_stream_frame(d, st, &piece);
     fb_stream_went(s, st, &piece);
     keep_echo(d, st, &piece);
@@ -295,7 +301,9 @@ static size_t finish(struct draft *d, uint8_t *buf, uint64_t now) {
     if (d->wr.len == 0)
         return 0;
     size_t size = d->wr.len + FB_PACKET_OVERHEAD;
-    if (d->asks && fb_sent_add(&p->sent, p->packets.next, size, d->sent, d->count, now) != 0) {
+    /* Never a packet that is cut short: the peer would close the session. */
+    if (!d->wr.ok ||
+        (d->asks && fb_sent_add(&p->sent, p->packets.next, size, d->sent, d->count, now) != 0)) {
         struct fb_sent_sink sink = fb_path_sink(s);
         for (size_t i = 0; i < d->count; i++)
             sink.frame(sink.ctx, &d->sent[i], false);
@@ -370,12 +378,9 @@ static size_t send_echo(struct fb_session *s, uint32_t *path, uint8_t *buf, uint
         return 0;
     struct fb_piece piece = {.offset = f->offset, .len = f->len, .fin = f->fin};
     struct draft d = start(s, p, buf);
-    if (piece.len > d.target - PIECE_MIN) {
-        piece.len = d.target - PIECE_MIN;
-        piece.fin = false;
-    }
     put_acks(&d, now);
-    put_stream_frame(&d, st, &piece);
+    if (fit(&d, st->id, &piece))
+        put_stream_frame(&d, st, &piece);
     *path = p->id;
     return finish(&d, buf, now);
 }

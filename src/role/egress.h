@@ -31,8 +31,8 @@ struct fb_egress;
 struct fb_egress_limits {
     size_t sessions, paths; /* at once; sockets that have not shown a ticket count as paths */
     size_t buffered; /* bytes held for all sessions together: above it, reading from origins pauses
-                      * for those that hold more than their share; above twice that, new sessions
-                      * are refused */
+                      * for those that hold more than their share; twice that is the ceiling, at
+                      * which the session that holds most is closed (FB_CLOSE_LIMIT) */
     struct fb_quota_limits session; /* streams of one session */
     struct fb_quota_limits address; /* connections to one IPv4 address or IPv6 /64 */
     struct fb_quota_limits total;   /* streams of all sessions; of those left one session may hold

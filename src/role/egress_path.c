@@ -103,10 +103,8 @@ static void deny(struct egress_path *path, const char *why) {
 /* A new session for a first message whose ticket was good; NULL: *why says why not. */
 static struct egress_session *begin_session(struct fb_egress *egress, const uint8_t *first,
                                             const char **why) {
-    const struct fb_egress_limits *limits = &egress->config.limits;
     struct fb_session *s;
-    if (egress->counts.sessions >= limits->sessions ||
-        egress->counts.buffered > 2 * (uint64_t)limits->buffered) {
+    if (egress->counts.sessions >= egress->config.limits.sessions) {
         egress->counts.over_limit++;
         *why = "the egress is full";
         return NULL;

@@ -224,13 +224,34 @@ size_t fb_egress_share(const struct fb_egress *egress) {
     return egress->config.limits.buffered / (egress->counts.sessions + 1);
 }
 
+/* Uploads do not pause like reading from origins: their windows are given away. At the ceiling the
+ * session that holds most has to go; that one always has more than its share. It goes by its
+ * timer, since another is being worked on, and counts no more. */
+static void close_largest(struct fb_egress *egress) {
+    struct egress_session *largest = NULL;
+    FB_LIST_EACH (it, &egress->sessions) {
+        struct egress_session *session = FB_CONTAINER(it, struct egress_session, link);
+        if (largest == NULL || session->buffered > largest->buffered)
+            largest = session;
+    }
+    egress->counts.over_limit++;
+    egress->counts.buffered -= largest->buffered;
+    largest->buffered = 0;
+    fb_session_close(largest->s, FB_CLOSE_LIMIT);
+    fb_timer_set(largest->timer, fb_session_deadline(largest->s));
+}
+
 static void recount(struct egress_session *session) {
     struct fb_egress *egress = session->egress;
     struct fb_session_stats stats;
+    if (fb_session_closed(session->s))
+        return; /* its farewell waits for memory */
     fb_session_stats(session->s, &stats);
     size_t buffered = (size_t)stats.buffered_bytes + session->writing;
     egress->counts.buffered += buffered - session->buffered;
     session->buffered = buffered;
+    while (egress->counts.buffered > 2 * (uint64_t)egress->config.limits.buffered)
+        close_largest(egress);
     if (fb_list_empty(&egress->paused))
         return;
     if (egress->counts.buffered < egress->config.limits.buffered / 4 * 3)

@@ -14,6 +14,9 @@
 #define COOKIE_ECHO 10
 #define STATE_COOKIE 7
 
+/* HMAC-SHA1 over the rest, at the end of usrsctp's cookie. ChaCha20 takes 16 bytes of it. */
+#define MAC 20
+
 static uint8_t key[32];
 static bool started;
 
@@ -61,13 +64,18 @@ bool fb_cookie_find(const uint8_t *packet, size_t len, bool echo, size_t *at, si
     return param != 0;
 }
 
-void fb_cookie_mask(uint64_t id, uint8_t *cookie, size_t len) {
-    uint8_t iv[16] = {0};
+bool fb_cookie_mask(uint64_t id, uint8_t *cookie, size_t len) {
+    uint8_t iv[16];
     int done = 0;
+    if (len < MAC)
+        return false;
+    size_t secret = len - MAC;
+    memcpy(iv, cookie + secret, sizeof iv);
+    for (size_t i = 0; i < sizeof id; i++)
+        iv[sizeof iv - 1 - i] ^= (uint8_t)(id >> 8 * i);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    memcpy(iv + sizeof iv - sizeof id, &id, sizeof id);
-    /* Without memory the cookie stays, or comes back, as it is: the association then fails. */
-    if (ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_chacha20(), NULL, key, iv) == 1)
-        (void)EVP_EncryptUpdate(ctx, cookie, &done, cookie, (int)len);
+    bool good = ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_chacha20(), NULL, key, iv) == 1 &&
+                EVP_EncryptUpdate(ctx, cookie, &done, cookie, (int)secret) == 1;
     EVP_CIPHER_CTX_free(ctx);
+    return good;
 }

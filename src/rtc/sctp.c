@@ -44,8 +44,9 @@ static bool started;
 static int on_output(void *addr, void *packet, size_t len, uint8_t tos, uint8_t set_df) {
     struct sctp_common_header *header = packet;
     size_t at, count;
-    if (fb_cookie_find(packet, len, false, &at, &count))
-        fb_cookie_mask((uintptr_t)addr, (uint8_t *)packet + at, count);
+    if (fb_cookie_find(packet, len, false, &at, &count) &&
+        !fb_cookie_mask((uintptr_t)addr, (uint8_t *)packet + at, count))
+        return ENOBUFS; /* lost: the other end asks again */
     if (len >= sizeof *header)
         header->crc32c = fb_crc32c(packet, len); /* zero until here, by the offload */
     packet_output((uintptr_t)addr, packet, len);
@@ -159,7 +160,8 @@ void fb_sctp_input(uintptr_t id, const uint8_t *packet, size_t len) {
     size_t at, count;
     if (len <= sizeof copy && fb_cookie_find(packet, len, true, &at, &count)) {
         memcpy(copy, packet, len);
-        fb_cookie_mask(id, copy + at, count);
+        if (!fb_cookie_mask(id, copy + at, count))
+            return;
         packet = copy;
     }
     usrsctp_conninput((void *)id, packet, len, 0);

@@ -286,6 +286,46 @@ static void path_ids_run_out(void **state) {
         assert_true(!pr.end[1]->tokens[i].used || pr.end[1]->tokens[i].path >= UINT32_MAX - 2);
 }
 
+/* As many gaps on this path as an ACK can tell of, each as long to tell as numbers get. */
+static void full_of_gaps(uint32_t id) {
+    struct fb_path *p = fb_path_find(pr.end[0], id);
+    for (uint64_t i = 1; i < FB_ACK_RANGES_MAX; i++)
+        assert_int_equal(fb_ranges_add(&p->received, i << 40, (i << 40) + (UINT64_C(1) << 39)), 0);
+    fb_sent_note(&fb_path_find(pr.end[1], id)->sent, UINT64_C(1) << 47); /* all were sent */
+    p->peer_suspect = true; /* others acknowledge for it */
+}
+
+static void send_to_egress(void) {
+    uint8_t msg[FB_MESSAGE_MAX];
+    uint32_t path;
+    size_t len = fb_session_send(pr.end[0], &path, msg, pr.now);
+    assert_in_range(len, 1, FB_MESSAGE_MAX);
+    assert_int_equal(fb_session_recv(pr.end[1], path, msg, len, pr.now), 0);
+}
+
+/* Acknowledgements that fill a packet leave no half of a stream's frame behind them. */
+static void acknowledgements_cut_no_frame(void **state) {
+    static const uint8_t data[4096];
+    uint32_t id;
+    uint64_t stream;
+    while (fb_session_open_paths(pr.end[0]) < 20) {
+        assert_true(pair_open(&pr, 10000, &id));
+        pair_run(&pr, 1000000, NULL);
+    }
+    for (id = 2; id < 20; id++)
+        full_of_gaps(id);
+    assert_int_equal(fb_stream_open(pr.end[0], &stream), 0);
+    assert_int_equal(fb_stream_write(pr.end[0], stream, data, sizeof data), sizeof data);
+    send_to_egress();
+    assert_int_equal(pr.end[0]->echo_count, 1);
+    for (id = 2; id < 20; id++)
+        fb_path_find(pr.end[0], id)->ack_due = pr.now;
+    for (int i = 0; i < 8; i++)
+        send_to_egress();
+    assert_int_equal(pr.end[0]->echo_count, 0);
+    assert_false(fb_session_closed(pr.end[1]));
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -310,6 +350,7 @@ int main(void) {
         CASE(unread_messages_are_bounded),
         CASE(withholds_acknowledgements),
         CASE(path_ids_run_out),
+        CASE(acknowledgements_cut_no_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

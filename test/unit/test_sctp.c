@@ -33,6 +33,40 @@ static size_t longest;
 static bool named; /* a packet told what made it */
 static unsigned cookies;
 
+#define COOKIES_KEPT 8
+#define COOKIE_MAC 20 /* of which each cookie has its own */
+#define PACKET_HEADER 12
+
+enum { CHUNK_INIT = 1, CHUNK_INIT_ACK = 2, CHUNK_COOKIE_ECHO = 10 };
+
+/* Of the end with ids[1]: the cookies that it sent; of the other its INIT. */
+static struct {
+    size_t len;
+    uint8_t bytes[FB_DTLS_PAYLOAD_MAX];
+} kept[COOKIES_KEPT], init;
+static size_t kept_count;
+static bool lose_once[16]; /* the first packet that starts with a chunk of this type */
+
+static void keep(uintptr_t id, const uint8_t *packet, size_t len) {
+    size_t at, count;
+    if (id == ids[0] && packet[PACKET_HEADER] == CHUNK_INIT && init.len == 0) {
+        init.len = len;
+        memcpy(init.bytes, packet, len);
+    }
+    if (id != ids[1] || kept_count == COOKIES_KEPT ||
+        !fb_cookie_find(packet, len, false, &at, &count))
+        return;
+    kept[kept_count].len = count;
+    memcpy(kept[kept_count++].bytes, packet + at, count);
+}
+
+static bool lost_once(uint8_t chunk) {
+    bool lost = chunk < sizeof lose_once && lose_once[chunk];
+    if (lost)
+        lose_once[chunk] = false;
+    return lost;
+}
+
 static void output(uintptr_t id, const uint8_t *packet, size_t len) {
     if (id != ids[0] && id != ids[1])
         return; /* what is left of an earlier test */
@@ -40,7 +74,8 @@ static void output(uintptr_t id, const uint8_t *packet, size_t len) {
     named |= memmem(packet, len, "KAME", 4) != NULL;
     size_t at, count;
     cookies += fb_cookie_find(packet, len, false, &at, &count);
-    if (test_random_u64(&chance) % 100 < lose_percent)
+    keep(id, packet, len);
+    if (test_random_u64(&chance) % 100 < lose_percent || lost_once(packet[PACKET_HEADER]))
         return;
     struct fb_item *item = fb_item_new(NULL, FB_ITEM_SEND, id == ids[0], packet, len);
     assert_non_null(item);
@@ -63,6 +98,7 @@ static void make_ends(struct ends *ends, size_t recv_window) {
     ids[1] = ++last_id;
     lose_percent = 0;
     longest = 0;
+    init.len = kept_count = 0;
     for (int i = 0; i < 2; i++) {
         struct fb_sctp_config config = {ids[i], 5000, 5000, recv_window, 256 * 1024};
         ends->at[i] = fb_sctp_new(&config);
@@ -229,6 +265,60 @@ static void cookies_tell_nothing(void **state) {
     assert_false(named);
 }
 
+/* The most bytes in a row that two cookies have in common, without their HMACs. */
+static size_t in_common(size_t a, size_t b) {
+    size_t most = 0, run = 0;
+    assert_int_equal(kept[a].len, kept[b].len);
+    assert_true(kept[a].len > 100);
+    for (size_t i = 0; i < kept[a].len - COOKIE_MAC; i++) {
+        run = kept[a].bytes[i] == kept[b].bytes[i] ? run + 1 : 0;
+        most = run > most ? run : most;
+    }
+    return most;
+}
+
+/* Who asks again and again on one connection learns nothing from what cookies differ in. */
+static void cookies_of_one_connection_differ(void **state) {
+    uint8_t got[FB_SCTP_READ_MAX];
+    size_t len = 0;
+    struct ends ends;
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    assert_true(init.len > 0);
+    for (size_t asked = 0; asked < 50 && kept_count < COOKIES_KEPT; asked++) {
+        pass_time(true); /* the clock goes on */
+        fb_sctp_input(ids[1], init.bytes, init.len);
+    }
+    assert_int_equal(kept_count, COOKIES_KEPT);
+    for (size_t a = 0; a < kept_count; a++)
+        for (size_t b = a + 1; b < kept_count; b++)
+            assert_in_range(in_common(a, b), 0, 3);
+    fb_queue_clear(&wire);
+    assert_int_equal(fb_sctp_send(ends.at[0], (const uint8_t *)"on", 2, true), 0);
+    assert_int_equal(next_event(ends.at[1], got, &len), FB_SCTP_MESSAGE);
+    assert_int_equal(len, 2);
+    close_ends(&ends);
+}
+
+static void lost_cookies_come_again(void **state) {
+    struct ends ends;
+    lose_once[CHUNK_INIT_ACK] = lose_once[CHUNK_COOKIE_ECHO] = true;
+    open_ends(&ends, FB_PEER_RECV_WINDOW);
+    assert_false(lose_once[CHUNK_INIT_ACK] || lose_once[CHUNK_COOKIE_ECHO]);
+    close_ends(&ends);
+}
+
+static void cookies_without_hmac_do_not_pass(void **state) {
+    uint8_t cookie[COOKIE_MAC + 4] = {0}, was[sizeof cookie] = {0};
+    assert_false(fb_cookie_mask(1, cookie, 0));
+    assert_false(fb_cookie_mask(1, cookie, COOKIE_MAC - 1));
+    assert_memory_equal(cookie, was, sizeof cookie);
+    assert_true(fb_cookie_mask(1, cookie, sizeof cookie));
+    assert_memory_not_equal(cookie, was, 4);
+    assert_memory_equal(cookie + 4, was, COOKIE_MAC);
+    assert_true(fb_cookie_mask(1, cookie, sizeof cookie));
+    assert_memory_equal(cookie, was, sizeof cookie);
+}
+
 static void cookies_are_found(void **state) {
     /* Behind the common header INIT ACK with its fixed part, a parameter of 5 bytes, the cookie. */
     uint8_t packet[12 + 20 + 8 + 8] = {[12] = 2, [15] = 36, [32] = 0x80, [35] = 5, [41] = 7};
@@ -278,6 +368,9 @@ int main(void) {
         cmocka_unit_test(full_window_says_again),
         cmocka_unit_test(strange_packets_do_nothing),
         cmocka_unit_test(cookies_tell_nothing),
+        cmocka_unit_test(cookies_of_one_connection_differ),
+        cmocka_unit_test(lost_cookies_come_again),
+        cmocka_unit_test(cookies_without_hmac_do_not_pass),
         cmocka_unit_test(cookies_are_found),
     };
     return cmocka_run_group_tests(tests, start, stop);
