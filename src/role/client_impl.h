@@ -51,7 +51,7 @@ enum client_lane_state {
 };
 
 /* The first lane, index 0, begins with the path, and is LANE_FREE and without a number until it is
- * open; any index, that one too, may be a further lane's later. While a path is up, a lane is open. */
+ * open; any index, that one too, may be a further lane's later. A path that is up has one open. */
 struct client_lane {
     struct client_path *path;
     struct fb_peer *peer; /* NULL: none */

@@ -2,8 +2,7 @@
 #include "role/client_impl.h"
 
 #define LOOK_US (FB_LANES_LOOK_MS * UINT64_C(1000))
-/* For an offer to be described, and as long to be answered; from then on the peer has a limit of its
- * own. */
+/* For an offer to be described, and as long to be answered; then the peer has a limit of its own. */
 #define ASK_US (15 * FB_CLIENT_SECOND_US)
 /* A lane that is being closed: for what the volunteer still had on it, and at most. */
 #define CLOSE_US FB_CLIENT_SECOND_US
@@ -254,7 +253,7 @@ static bool answered(struct client_lane *lane, const struct fb_hop_msg *msg) {
     return true;
 }
 
-/* Of a lane that was not offered, or the last open one, it is a breach: a path ends by a farewell. */
+/* Of a lane that was not offered, or the last open one: a breach. A path ends by a farewell. */
 static bool closed(struct client_lane *lane) {
     struct client_path *path = lane->path;
     if (lane->state == LANE_GATHERING)

@@ -51,8 +51,8 @@ struct net_bench {
     /* What volunteers do with session messages, each one in so many; 0: never. */
     unsigned drop, alter, repeat;
     bool mute; /* they pass nothing on to the egress */
-    /* What a client says of lanes; NULL: it is ignored. With it, the end of a volunteer's first lane
-     * is not the volunteer's. */
+    /* What a client says of lanes; NULL: it is ignored. With it, the end of a volunteer's first
+     * lane is not the volunteer's. */
     void (*hop)(struct vol *vol, const uint8_t *data, size_t len);
     char stun[32]; /* in documents signed from now on */
     /* The next offers are answered so, without a volunteer. */
