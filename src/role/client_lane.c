@@ -2,7 +2,7 @@
 #include "role/client_impl.h"
 
 #define LOOK_US (FB_LANES_LOOK_MS * UINT64_C(1000))
-/* For an offer to be described, and as long to be answered; then the peer has a limit of its own. */
+/* For an offer to be described, and as long for its answer; then the peer has its own limit. */
 #define ASK_US (15 * FB_CLIENT_SECOND_US)
 /* A lane that is being closed: for what the volunteer still had on it, and at most. */
 #define CLOSE_US FB_CLIENT_SECOND_US
