@@ -65,6 +65,8 @@
  * A client of ours stays below half of that. */
 #define FB_SLOT_LANE_TRIES 48
 #define FB_SLOT_LANE_TRY_MS 1000
+/* Further lanes of one match that came to nothing; from then on it is refused more. */
+#define FB_SLOT_LANES_FAILED_MAX 8
 
 /* The wait before the broker is tried again doubles from RETRY to RETRY_CAP, plus up to half of it
  * and 2 s by chance; it starts over after RETRY_GOOD of being welcome. */

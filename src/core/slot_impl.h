@@ -87,6 +87,7 @@ struct match {
     uint8_t working;     /* the lane whose description is in `work` */
     uint32_t lane_tries; /* offers of lanes used up, and when that was last topped up */
     uint64_t lane_tries_ms;
+    uint32_t lanes_failed; /* further lanes that never opened */
 };
 
 enum broker { DOWN, CONNECTING, GREETING, WELCOME };

@@ -8,6 +8,7 @@
 void fb_slot_lane_first(struct match *match) {
     match->lanes_deadline = FB_SLOT_NEVER;
     match->working = 0;
+    match->lanes_failed = 0;
     match->lanes[0] = (struct lane){
         .stage = LANE_OPENING, .number = FIRST_NUMBER, .peer = match->m, .deadline = FB_SLOT_NEVER};
 }
@@ -58,10 +59,17 @@ static void forget(struct match *match, size_t i) {
     match->lanes[i] = (struct lane){0};
 }
 
+/* Before its stage changes. True: the lane, now at its end, has never been open. */
+static bool count_failed(struct match *match, size_t i) {
+    uint8_t stage = match->lanes[i].stage;
+    bool failed = stage == LANE_DESCRIBING || stage == LANE_OPENING;
+    match->lanes_failed += failed;
+    return failed;
+}
+
 bool fb_slot_lane_closed(struct match *match, size_t i) {
-    struct lane *lane = &match->lanes[i];
-    bool failed = lane->stage == LANE_DESCRIBING || lane->stage == LANE_OPENING;
-    uint16_t number = lane->number;
+    uint16_t number = match->lanes[i].number;
+    bool failed = count_failed(match, i);
     forget(match, i);
     if (!any_open(match))
         return false;
@@ -74,6 +82,7 @@ bool fb_slot_lane_closed(struct match *match, size_t i) {
 
 bool fb_slot_lane_drop(struct match *match, size_t i) {
     fb_lanes_shut(&match->sending, i);
+    (void)count_failed(match, i);
     match->lanes[i].stage = LANE_CLOSING;
     set_deadline(match, i, FB_SLOT_NEVER);
     match->close_lanes |= (uint16_t)(1u << i);
@@ -126,10 +135,14 @@ static size_t lanes_in_all(struct fb_slot *slot) {
     return count;
 }
 
+/* What never opens may knock at a third party: a client that forwards an address of its own choice
+ * as its second candidate could otherwise name port after port there, for as long as the match
+ * lives. Refused, and no breach: an honest client's network may let no further lane through. */
 static bool may_have(struct fb_slot *slot, const struct match *match, uint64_t now_ms) {
     fb_slot_top_up_tries(slot, now_ms);
     return match->stage == CARRYING && (match->todo & (PEER_CREATE | LANE_ANSWER)) == 0 &&
-           slot->tries > FB_SLOT_TRIES_KEPT && lanes_in_all(slot) < FB_SLOT_LANES_MAX;
+           match->lanes_failed < FB_SLOT_LANES_FAILED_MAX && slot->tries > FB_SLOT_TRIES_KEPT &&
+           lanes_in_all(slot) < FB_SLOT_LANES_MAX;
 }
 
 static void begin(struct fb_slot *slot, struct match *match, size_t i, const struct fb_hop_msg *msg,
@@ -171,6 +184,7 @@ static bool closed_by_client(struct match *match, uint16_t number, uint64_t now_
     if (lane->stage == LANE_CLOSING)
         return (match->close_lanes >> i & 1) != 0;
     fb_lanes_shut(&match->sending, i);
+    (void)count_failed(match, i);
     lane->stage = LANE_CLOSING;
     set_deadline(match, i, now_ms + FB_SLOT_LANE_MS);
     return any_open(match);

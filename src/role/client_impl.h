@@ -43,18 +43,20 @@ enum client_path_state {
 
 enum client_lane_state {
     LANE_FREE,
-    LANE_ASKING,     /* gathers addresses, then the offer is with the volunteer */
+    LANE_GATHERING,  /* its peer learns its own addresses; the volunteer knows nothing of it */
+    LANE_ASKING,     /* the offer is with the volunteer */
     LANE_CONNECTING, /* it has answered */
     LANE_OPEN,
     LANE_CLOSING, /* nothing more is sent on it; what is underway may arrive */
 };
 
-/* The first lane, index 0, begins with the path, and is LANE_FREE until it is open. */
+/* The first lane, index 0, begins with the path, and is LANE_FREE and without a number until it is
+ * open; any index, that one too, may be a further lane's later. A path that is up has one open. */
 struct client_lane {
     struct client_path *path;
     struct fb_peer *peer; /* NULL: none */
     enum client_lane_state state;
-    uint16_t number;
+    uint16_t number;   /* 1: the first; above: a further one */
     uint64_t since_us; /* of the state */
 };
 

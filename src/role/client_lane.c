@@ -2,7 +2,7 @@
 #include "role/client_impl.h"
 
 #define LOOK_US (FB_LANES_LOOK_MS * UINT64_C(1000))
-/* For an offer to be described and answered; from then on the peer has a limit of its own. */
+/* For an offer to be described, and as long for its answer; then the peer has its own limit. */
 #define ASK_US (15 * FB_CLIENT_SECOND_US)
 /* A lane that is being closed: for what the volunteer still had on it, and at most. */
 #define CLOSE_US FB_CLIENT_SECOND_US
@@ -40,6 +40,12 @@ static void close_lane(struct client_lane *lane) {
     if (lane->peer != NULL)
         fb_peer_close(lane->peer);
     lane->peer = NULL;
+}
+
+/* Begun, and not open yet. */
+static bool is_pending(const struct client_lane *lane) {
+    return lane->state == LANE_GATHERING || lane->state == LANE_ASKING ||
+           lane->state == LANE_CONNECTING;
 }
 
 static size_t open_lanes(const struct client_path *path) {
@@ -114,6 +120,7 @@ static void failed(struct client_lane *lane) {
 void fb_client_lane_described(struct client_lane *lane, const struct fb_desc *local) {
     struct fb_hop_msg msg = {.type = FB_HOP_LANE_OFFER, .lane = lane->number, .desc = *local};
     fb_desc_filter(&msg.desc, fb_client_is_local(lane->path->client));
+    set_state(lane, LANE_ASKING);
     say(lane->path, &msg);
 }
 
@@ -129,7 +136,7 @@ static bool begin(struct client_path *path) {
         fb_client_path_peer(lane) != 0)
         return false;
     lane->number = ++path->last_number;
-    set_state(lane, LANE_ASKING);
+    set_state(lane, LANE_GATHERING);
     return true;
 }
 
@@ -186,7 +193,7 @@ static void close_some(struct client_path *path, size_t count) {
 static void end_overdue(struct client_path *path) {
     EACH_LANE(path, lane) {
         uint64_t age = fb_now_us() - lane->since_us;
-        if (lane->state == LANE_ASKING && age >= ASK_US)
+        if ((lane->state == LANE_GATHERING || lane->state == LANE_ASKING) && age >= ASK_US)
             failed(lane);
         else if (lane->state == LANE_CLOSING &&
                  age >= (fb_peer_buffered(lane->peer) == 0 ? CLOSE_US : CLOSE_MAX_US))
@@ -248,13 +255,18 @@ static bool answered(struct client_lane *lane, const struct fb_hop_msg *msg) {
     return true;
 }
 
-static void closed(struct client_lane *lane) {
+/* Of a lane that was not offered, or the last open one: a breach. A path ends by a farewell. */
+static bool closed(struct client_lane *lane) {
+    struct client_path *path = lane->path;
+    if (lane->state == LANE_GATHERING)
+        return false;
     if (lane->state == LANE_OPEN)
         set_state(lane, LANE_CLOSING);
     else if (lane->state == LANE_CLOSING)
         close_lane(lane);
     else
         failed(lane);
+    return open_lanes(path) > 0;
 }
 
 bool fb_client_lane_hop(struct client_path *path, const struct fb_hop_msg *msg) {
@@ -265,10 +277,7 @@ bool fb_client_lane_hop(struct client_path *path, const struct fb_hop_msg *msg) 
     EACH_LANE(path, lane) {
         if (lane->state == LANE_FREE || lane->number != msg->lane)
             continue;
-        if (msg->type == FB_HOP_LANE_ANSWER)
-            return answered(lane, msg);
-        closed(lane);
-        return true;
+        return msg->type == FB_HOP_LANE_ANSWER ? answered(lane, msg) : closed(lane);
     }
     return msg->lane <= path->last_number; /* a lane that has gone meanwhile */
 }
@@ -277,7 +286,7 @@ bool fb_client_lane_gone(struct client_lane *lane) {
     struct client_path *path = lane->path;
     bool carried = lane->state == LANE_OPEN;
     lane->peer = NULL;
-    if (lane->state == LANE_ASKING || lane->state == LANE_CONNECTING)
+    if (is_pending(lane))
         fb_lane_plan_failed(&path->plan, now_ms());
     set_state(lane, LANE_FREE);
     size_t left = open_lanes(path);

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/secret.h"
 #include "role/client_impl.h"
 
 /* The broker holds an offer for up to 20 s, then a volunteer has 10 s to answer. */
@@ -62,6 +63,7 @@ static void end(struct client_path *path, bool tell, enum fb_farewell why) {
     fb_timer_free(path->timer);
     fb_timer_free(path->look);
     fb_list_remove(&path->link);
+    fb_wipe(path, sizeof *path); /* its token, if unused */
     free(path);
 }
 
@@ -250,6 +252,7 @@ static int send_offer(struct client_path *path, const struct fb_desc *local) {
     int err = fb_rendezvous_offer(&path->rv, fb_mem_default(), fb_rng_default(),
                                   client->config.crypto, broker->sealing_key, client->join.network,
                                   &offer, sealed);
+    fb_wipe(&offer, sizeof offer);
     if (err != 0)
         return err;
     path->state = PATH_ASKING;
@@ -261,11 +264,16 @@ static int send_offer(struct client_path *path, const struct fb_desc *local) {
 
 /* ---- the peer ---- */
 
+/* By its number and not by its state, which follows what the volunteer says. */
+static bool is_further(const struct client_lane *lane) {
+    return lane->number > 1;
+}
+
 static void on_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
     struct client_lane *lane = user;
     struct client_path *path = lane->path;
     struct fb_client *client = path->client;
-    if (lane->state == LANE_ASKING) {
+    if (is_further(lane)) {
         fb_client_lane_described(lane, local);
         return;
     }
@@ -281,7 +289,7 @@ static void on_described(void *user, struct fb_peer *peer, const struct fb_desc 
 
 static void on_progress(void *user, struct fb_peer *peer, enum fb_peer_stage stage) {
     const struct client_lane *lane = user;
-    if (lane->state != LANE_FREE)
+    if (is_further(lane))
         return; /* a person watches the first one */
     if (stage == FB_PEER_ICE_CONNECTED)
         fb_client_say(lane->path->client, FB_CLIENT_ICE, "ICE connected");
@@ -303,7 +311,7 @@ static void on_open(void *user, struct fb_peer *peer) {
     struct client_lane *lane = user;
     struct client_path *path = lane->path;
     struct fb_client *client = path->client;
-    if (lane->state == LANE_CONNECTING) {
+    if (is_further(lane)) {
         fb_client_lane_opened(lane);
         on_writable(user, peer);
         return;

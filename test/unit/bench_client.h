@@ -51,12 +51,16 @@ struct net_bench {
     /* What volunteers do with session messages, each one in so many; 0: never. */
     unsigned drop, alter, repeat;
     bool mute; /* they pass nothing on to the egress */
+    /* What a client says of lanes; NULL: it is ignored. With it, the end of a volunteer's first
+     * lane is not the volunteer's. */
+    void (*hop)(struct vol *vol, const uint8_t *data, size_t len);
+    char stun[32]; /* in documents signed from now on */
     /* The next offers are answered so, without a volunteer. */
     enum fb_answer_status next[8];
     size_t next_count;
     /* What the client said. */
     unsigned stages[FB_CLIENT_LOST + 1];
-    char last[256], ended[256]; /* ... in all, and of a session's end */
+    char last[256], ended[256], lost[256]; /* ... in all, of a session's end, of a path's */
     bool rtc_gone;
     struct fb_broker_link link;
 };
@@ -161,13 +165,17 @@ static inline void vol_peer_opened(void *user, struct fb_peer *peer) {
 }
 
 static inline void vol_peer_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
-    vol_relay(user, true, data, len);
+    struct vol *vol = user;
+    if (vol->bench->hop != NULL && len > 0 && data[0] == FB_KIND_HOP)
+        vol->bench->hop(vol, data, len);
+    vol_relay(vol, true, data, len);
 }
 
 static inline void vol_peer_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
     struct vol *vol = user;
     vol->peer = NULL;
-    vol_close(vol);
+    if (vol->bench->hop == NULL)
+        vol_close(vol);
 }
 
 static const struct fb_peer_handler vol_peer_handler = {.described = vol_described,
@@ -261,6 +269,8 @@ static inline void net_progress(void *user, enum fb_client_stage stage, const ch
     snprintf(bench->last, sizeof bench->last, "%s", text);
     if (strstr(text, "session has ended") != NULL)
         snprintf(bench->ended, sizeof bench->ended, "%s", text);
+    if (stage == FB_CLIENT_LOST)
+        snprintf(bench->lost, sizeof bench->lost, "%s", text);
 }
 
 static const struct fb_client_handler net_handler = {.progress = net_progress};
@@ -275,6 +285,8 @@ static inline void net_sign(struct net_bench *bench, const uint8_t *egress_id) {
                                    .egress_count = 1};
     snprintf(document.brokers[0].url, FB_URL_MAX, "%s", bench->join.brokers[0]);
     fb_x25519_public(bench->sealing_key, document.brokers[0].sealing_key);
+    document.stun_count = bench->stun[0] != '\0';
+    snprintf(document.stun[0], sizeof document.stun[0], "%s", bench->stun);
     memcpy(document.brokers[0].ticket_key, bench->e.ticket_key.public_key, FB_KEY_LEN);
     memcpy(document.egresses[0].id, egress_id != NULL ? egress_id : fb_egress_id(bench->e.egress),
            FB_EGRESS_ID_LEN);

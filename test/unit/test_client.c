@@ -264,8 +264,16 @@ static void bad_volunteers(void **state) {
     end();
 }
 
+#define BREACH "the volunteer broke the rules; its path is closed"
+
 static bool has_lost(void *ctx) {
     return bench.stages[FB_CLIENT_LOST] > *(const unsigned *)ctx;
+}
+
+/* Not a time-out of anything: those take longer. */
+static void await_breach(unsigned lost_before) {
+    assert_true(wait_for(&bench.e.loop, has_lost, &lost_before, 2000));
+    assert_string_equal(bench.lost, BREACH);
 }
 
 /* Lanes that were not asked for, answers to nothing, junk: that path is closed, another sought. */
@@ -273,22 +281,197 @@ static void volunteers_that_break_the_rules(void **state) {
     struct fb_hop_msg msg = {.type = FB_HOP_LANE_OFFER, .lane = 2};
     msg.desc = (struct fb_desc){
         .ufrag = "aJXQ", .pwd = "FIOAcNb/K9XvWO3+FpfPI+Z0", .sctp_port = 5000};
-    uint8_t hop[5][FB_HOP_MAX] = {{0}, {0}, {2, 18, 0, 9}, {2, 18, 0}, {2, 17, 0, 2, 0xff}};
-    size_t len[5] = {0, 0, 4, 3, FB_HOP_MAX};
+    uint8_t hop[6][FB_HOP_MAX] = {{0},          {0}, {2, 18, 0, 9}, {2, 18, 0}, {2, 17, 0, 2, 0xff},
+                                  {2, 18, 0, 1}}; /* the only lane */
+    size_t len[6] = {0, 0, 4, 3, FB_HOP_MAX, 4};
     len[0] = (size_t)fb_hop_encode(&msg, hop[0], FB_HOP_MAX);
     msg.type = FB_HOP_LANE_ANSWER;
     msg.desc.setup = FB_SETUP_ACTIVE;
     len[1] = (size_t)fb_hop_encode(&msg, hop[1], FB_HOP_MAX);
     begin(1);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         await_ready(i + 1);
         unsigned before = bench.stages[FB_CLIENT_LOST];
         assert_int_equal(counts().lanes, 1);
         assert_int_equal(fb_peer_send(bench.vols[bench.vol_count - 1].peer, hop[i], len[i]), 0);
-        assert_true(wait_for(&bench.e.loop, has_lost, &before, WAIT_MS));
+        await_breach(before);
     }
-    await_ready(6);
+    await_ready(7);
     assert_int_equal(counts().sessions_all, 1);
+    end();
+}
+
+static void vol_says(struct fb_peer *peer, const void *hop, size_t len) {
+    assert_int_equal(fb_peer_send(peer, hop, len), 0);
+}
+
+/* A STUN server that says nothing: a lane takes FB_PEER_GATHER_MS to describe itself. */
+struct silent {
+    uv_udp_t udp;
+    unsigned asked;
+    bool closed;
+    uint8_t buf[2048];
+};
+
+static void silent_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
+    struct silent *stun = handle->data;
+    *buf = uv_buf_init((char *)stun->buf, sizeof stun->buf);
+}
+
+static void silent_asked(uv_udp_t *udp, ssize_t len, const uv_buf_t *buf,
+                         const struct sockaddr *from, unsigned flags) {
+    ((struct silent *)udp->data)->asked += len > 0;
+}
+
+static void silent_closed(uv_handle_t *handle) {
+    ((struct silent *)handle->data)->closed = true;
+}
+
+/* Where peers' sockets reach this machine: they are not on loopback if there is anything else. */
+static void own_address(char out[INET_ADDRSTRLEN]) {
+    uv_interface_address_t *all;
+    int count;
+    snprintf(out, INET_ADDRSTRLEN, "127.0.0.1");
+    assert_int_equal(uv_interface_addresses(&all, &count), 0);
+    for (int i = 0; i < count; i++)
+        if (!all[i].is_internal && all[i].address.address4.sin_family == AF_INET)
+            uv_ip4_name(&all[i].address.address4, out, INET_ADDRSTRLEN);
+    uv_free_interface_addresses(all, count);
+}
+
+static void silent_start(struct silent *stun) {
+    char own[INET_ADDRSTRLEN];
+    struct sockaddr_in addr;
+    int len = sizeof addr;
+    own_address(own);
+    *stun = (struct silent){0};
+    uv_udp_init(&bench.e.loop, &stun->udp);
+    stun->udp.data = stun;
+    uv_ip4_addr(own, 0, &addr);
+    assert_int_equal(uv_udp_bind(&stun->udp, (struct sockaddr *)&addr, 0), 0);
+    assert_int_equal(uv_udp_getsockname(&stun->udp, (struct sockaddr *)&addr, &len), 0);
+    assert_int_equal(uv_udp_recv_start(&stun->udp, silent_alloc, silent_asked), 0);
+    snprintf(bench.stun, sizeof bench.stun, "%s:%u", own, ntohs(addr.sin_port));
+}
+
+static bool has_asked(void *ctx) {
+    return ((const struct silent *)ctx)->asked > 0;
+}
+
+/* Lanes that the client makes ready are not the volunteer's to answer or to refuse before they are
+ * offered: it would find them connecting when they describe themselves. */
+static void lanes_answered_before_the_offer(void **state) {
+    static struct silent stun;
+    struct fb_hop_msg msg = {.type = FB_HOP_LANE_ANSWER, .lane = 3};
+    msg.desc = (struct fb_desc){.ufrag = "aJXQ",
+                                .pwd = "FIOAcNb/K9XvWO3+FpfPI+Z0",
+                                .setup = FB_SETUP_ACTIVE,
+                                .sctp_port = 5000};
+    uint8_t hop[2][FB_HOP_MAX] = {{0}, {2, 18, 0, 2}};
+    size_t len[2] = {0, 4};
+    char err[FB_NET_ERR_MAX];
+    len[0] = (size_t)fb_hop_encode(&msg, hop[0], FB_HOP_MAX);
+    net_start(&bench);
+    silent_start(&stun);
+    net_sign(&bench, NULL);
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        await_ready(i + 1);
+        struct fb_peer *peer = bench.vols[bench.vol_count - 1].peer;
+        unsigned before = bench.stages[FB_CLIENT_LOST], offers = (unsigned)counts().offers;
+        stun.asked = 0;
+        for (int tries = 0; tries < 100 && stun.asked == 0; tries++) {
+            vol_says(peer, "\2\x13", 2); /* FULL */
+            (void)wait_for(&bench.e.loop, has_asked, &stun, 100);
+        }
+        assert_true(stun.asked > 0);
+        assert_int_equal(counts().offers, offers);
+        vol_says(peer, hop[i], len[i]);
+        await_breach(before);
+    }
+    await_ready(3);
+    assert_int_equal(counts().sessions_all, 1);
+    uv_close((uv_handle_t *)&stun.udp, silent_closed);
+    while (!stun.closed)
+        uv_run(&bench.e.loop, UV_RUN_NOWAIT);
+    end();
+}
+
+/* ---- a volunteer's second lane ---- */
+
+struct second {
+    struct fb_peer *peer, *first;
+};
+static struct second second;
+
+static void second_described(void *user, struct fb_peer *peer, const struct fb_desc *local) {
+    struct fb_hop_msg msg = {.type = FB_HOP_LANE_ANSWER, .lane = 2, .desc = *local};
+    uint8_t hop[FB_HOP_MAX];
+    fb_desc_filter(&msg.desc, true);
+    int len = fb_hop_encode(&msg, hop, sizeof hop);
+    assert_true(len > 0);
+    vol_says(second.first, hop, (size_t)len);
+}
+
+static void second_opened(void *user, struct fb_peer *peer) {
+}
+
+static void second_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
+}
+
+static void second_closed(void *user, struct fb_peer *peer, enum fb_peer_reason reason) {
+    second.peer = NULL;
+}
+
+static const struct fb_peer_handler second_handler = {.described = second_described,
+                                                      .open = second_opened,
+                                                      .message = second_message,
+                                                      .closed = second_closed};
+
+/* Answers lane 2 and no other. */
+static void take_second(struct vol *vol, const uint8_t *data, size_t len) {
+    const struct fb_peer_config config = {.local = true, .handler = &second_handler};
+    struct fb_hop_msg msg;
+    if (fb_hop_decode(&msg, data, len) != 0 || msg.type != FB_HOP_LANE_OFFER || msg.lane != 2 ||
+        second.peer != NULL)
+        return;
+    second.first = vol->peer;
+    assert_int_equal(fb_peer_new(&second.peer, bench.rtc, &config), 0);
+    assert_int_equal(fb_peer_set_remote(second.peer, &msg.desc), 0);
+}
+
+static bool has_second_lane(void *ctx) {
+    return counts().lanes == 2;
+}
+
+static bool has_no_peer(void *ctx) {
+    return ((const struct vol *)ctx)->peer == NULL;
+}
+
+/* The first lane may be closed as any other, and twice (both ends may say so); the last may not:
+ * its path would stay, and carry nothing. */
+static void volunteer_closes_all_lanes(void **state) {
+    begin(1);
+    await_ready(1);
+    bench.hop = take_second;
+    struct vol *vol = &bench.vols[0];
+    for (int tries = 0; tries < 100 && counts().lanes < 2; tries++) {
+        vol_says(vol->peer, "\2\x13", 2); /* FULL */
+        (void)wait_for(&bench.e.loop, has_second_lane, NULL, 100);
+    }
+    assert_int_equal(counts().lanes, 2);
+    vol_says(vol->peer, "\2\x12\0\1", 4);
+    vol_says(vol->peer, "\2\x12\0\1", 4);
+    assert_true(wait_for(&bench.e.loop, has_no_peer, vol, 2000));
+    assert_int_equal(counts().lanes, 1);
+    assert_int_equal(counts().paths, 1);
+    assert_int_equal(bench.stages[FB_CLIENT_LOST], 0);
+    vol_says(second.peer, "\2\x12\0\2", 4);
+    await_breach(0);
+    bench.hop = NULL;
+    await_ready(2);
+    if (second.peer != NULL)
+        fb_peer_close(second.peer);
     end();
 }
 
@@ -473,6 +656,8 @@ int main(void) {
         cmocka_unit_test(volunteer_freezes),
         cmocka_unit_test(bad_volunteers),
         cmocka_unit_test(volunteers_that_break_the_rules),
+        cmocka_unit_test(lanes_answered_before_the_offer),
+        cmocka_unit_test(volunteer_closes_all_lanes),
         cmocka_unit_test(wrong_egress_key),
         cmocka_unit_test(forged_document),
         cmocka_unit_test(brokers_that_say_no),

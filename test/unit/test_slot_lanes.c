@@ -251,6 +251,76 @@ static void all_matches_together(void **state) {
     done(slot);
 }
 
+/* Whatever is said to the broker meanwhile. */
+static bool next_but_broker(struct fb_slot *slot, struct fb_slot_action *action) {
+    while (fb_slot_poll(slot, action))
+        if (action->type != FB_SLOT_CHANGED && action->type != FB_SLOT_BROKER_SEND)
+            return true;
+    return false;
+}
+
+static void expect_refusal(struct fb_slot *slot, uint16_t number) {
+    struct fb_slot_action action;
+    struct fb_hop_msg msg;
+    assert_true(next_but_broker(slot, &action));
+    assert_int_equal(action.type, FB_SLOT_PEER_SEND);
+    assert_int_equal(fb_hop_decode(&msg, action.bytes, action.len), 0);
+    assert_int_equal(msg.type, FB_HOP_LANE_CLOSE);
+    assert_int_equal(msg.lane, number);
+}
+
+/* Offered, and never open: closed by the client; gone; overdue; never described. */
+static void fail_lane(struct fb_slot *slot, uint32_t m, uint16_t number, unsigned how,
+                      uint64_t now_ms) {
+    struct fb_desc desc = desc_of(FB_SETUP_ACTIVE);
+    struct fb_slot_action action;
+    offer_lane(slot, m, number, now_ms);
+    uint32_t peer = expect(slot, FB_SLOT_PEER_CREATE).peer;
+    if (how < 3) {
+        fb_slot_peer_described(slot, peer, &desc, now_ms);
+        expect_hop(slot, FB_SLOT_PEER_SEND, FB_HOP_LANE_ANSWER);
+    }
+    if (how == 0)
+        close_lane(slot, m, number, now_ms);
+    if (how == 2)
+        fb_slot_tick(slot, now_ms + FB_SLOT_LANE_MS);
+    else
+        fb_slot_peer_closed(slot, peer, now_ms);
+    if (how > 0)
+        expect_refusal(slot, number);
+    while (next_but_broker(slot, &action))
+        assert_int_equal(action.type, FB_SLOT_PEER_CLOSE);
+}
+
+/* However it fails, a lane counts; the client that names another port each time is told no. */
+static void lanes_that_never_open(void **state) {
+    struct fb_slot *slot = make_ready(2);
+    struct fb_slot_action action;
+    uint32_t m = carry(slot, 5, 0);
+    uint16_t number = 2;
+    uint64_t now = 0;
+    for (unsigned i = 0; i < FB_SLOT_LANES_FAILED_MAX; i++, now += 60000) {
+        /* What opens does not count, and makes up for nothing. */
+        uint32_t peer = add_lane(slot, m, number, now).peer;
+        close_lane(slot, m, number++, now);
+        fb_slot_peer_closed(slot, peer, now);
+        fail_lane(slot, m, number++, i % 4, now);
+    }
+    for (unsigned i = 0; i < 3; i++, now += 3600000) {
+        offer_lane(slot, m, number, now);
+        expect_refusal(slot, number);
+        assert_false(next_but_broker(slot, &action));
+    }
+    assert_int_equal(view_of(slot).people_now, 1);
+    /* Another reader's match has a count of its own. */
+    fb_slot_peer_closed(slot, m, now);
+    while (fb_slot_poll(slot, &action))
+        ;
+    m = carry(slot, 6, now);
+    add_lane(slot, m, 2, now);
+    done(slot);
+}
+
 /* What a client must not do: each closes its path, with the reason. */
 static void breaches(void **state) {
     for (int i = 0; i < 7; i++) {
@@ -318,6 +388,7 @@ int main(void) {
         cmocka_unit_test(full_is_passed_on),
         cmocka_unit_test(limits),
         cmocka_unit_test(all_matches_together),
+        cmocka_unit_test(lanes_that_never_open),
         cmocka_unit_test(breaches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
