@@ -288,8 +288,10 @@ static void goes_on_after_an_answer_in_vain(void **state) {
     w->inside = true;
     join(w);
     assert_true(wait_for(&w->loop, has_changed, w, LIMIT_MS));
+    uint64_t start_us = fb_now_us();
     fb_joined_hint(w->joined, 6);
     assert_true(wait_for(&w->loop, is_asked_inside, w, LIMIT_MS));
+    assert_true(fb_now_us() - start_us > 3000000); /* words unasked moved nothing */
     assert_int_equal(w->asked, 1);
     w->document.serial = 6;
     sign(w, seed);
