@@ -193,7 +193,7 @@ static void keep_paths(struct fb_client *client) {
 
 static void decide(void *user) {
     struct fb_client *client = user;
-    if (client->s == NULL && client->document != NULL && !client->stopped &&
+    if (client->s == NULL && fb_joined_document(client->joined) != NULL && !client->stopped &&
         begin_session(client) != 0) {
         fb_timer_set(client->decide, fb_now_us() + BEGIN_AGAIN_US);
         return;
@@ -231,6 +231,15 @@ static void path_closed(struct fb_client *client, const struct fb_event *event) 
     fb_client_over(client, event->path, FB_PATHSET_FAILED, 0);
 }
 
+/* NETWORK_DOCUMENT: a newer one, or the serial of the egress's own. */
+static void take_document(struct fb_client *client, const uint8_t *post, size_t len) {
+    struct fb_rd rd = fb_rd_make(post, len);
+    if (len == SERIAL_LEN)
+        fb_joined_current(client->joined, fb_rd_u64(&rd));
+    else
+        (void)fb_joined_offer(client->joined, post, len);
+}
+
 static void on_event(struct fb_client *client, const struct fb_event *event) {
     switch (event->type) {
     case FB_EVENT_READY:
@@ -249,10 +258,8 @@ static void on_event(struct fb_client *client, const struct fb_event *event) {
     case FB_EVENT_POST:
         if (event->post == FB_POST_BROKER)
             fb_client_path_post(client, event->data, event->len);
-        else if (event->len == SERIAL_LEN)
-            fb_joined_current(client->joined);
         else
-            (void)fb_joined_offer(client->joined, event->data, event->len);
+            take_document(client, event->data, event->len);
         break;
     default: break; /* no datagrams yet */
     }
@@ -323,17 +330,36 @@ void fb_client_pump(struct fb_client *client) {
 
 /* ---- the network ---- */
 
+static bool is_listed(const struct fb_document *document, const uint8_t *egress) {
+    for (size_t i = 0; i < document->egress_count; i++)
+        if (memcmp(document->egresses[i].id, egress, FB_EGRESS_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
+/* The network no longer vouches for the egress of the session, if there is one. */
+static void leave_egress(struct fb_client *client, const char *why) {
+    if (client->s == NULL || fb_session_closed(client->s))
+        return;
+    fb_client_drop_session(client, fb_session_ready(client->s) ? why : NULL);
+    fb_client_pump(client);
+}
+
 static void document_changed(void *user, const struct fb_document *document) {
     struct fb_client *client = user;
     client->document = document;
     if (client->s == NULL)
         fb_timer_set(client->decide, fb_now_us());
+    else if (!is_listed(document, client->egress))
+        leave_egress(client, "the network no longer has its egress");
 }
 
 static void document_failed(void *user, const char *why) {
     struct fb_client *client = user;
-    if (client->document == NULL)
-        fb_client_say(client, FB_CLIENT_JOINING, "the network cannot be joined: %s", why);
+    if (fb_joined_document(client->joined) != NULL)
+        return;
+    leave_egress(client, "the network document has expired");
+    fb_client_say(client, FB_CLIENT_JOINING, "the network cannot be joined: %s", why);
 }
 
 /* Through the session, where one lives: the broker hears nothing from this network. */

@@ -16,7 +16,7 @@
 #define RETRY_MAX_S 60
 /* Answers name the newest version, so this is for those who only wait. */
 #define REFRESH_S 3600
-#define ASK_AGAIN_S 60
+#define ASK_WAIT_S 60
 #define HINT_S 5
 #define REFRESH_MIN_S 60
 /* STUN servers asked for at a time, and addresses kept of each. */
@@ -35,7 +35,10 @@ struct fb_joined {
     char *cache_file;
     struct fb_document document;
     bool have, announced;
-    uint64_t floor; /* newest serial seen, used or not */
+    uint64_t floor;  /* newest serial seen, used or not */
+    uint64_t hinted; /* highest serial that somebody named, to be looked for; 0: none */
+    bool asked;      /* the handler, and no good answer has come */
+    bool good;       /* some broker of this round had a document that holds */
     struct fb_timer *timer;
     struct fb_fetch *fetch;
     size_t broker, tried; /* whose turn it is; how many have failed in this round */
@@ -54,10 +57,14 @@ static uint32_t chance(uint32_t below) {
     return number % below;
 }
 
-/* Three quarters to five quarters of it, so that the readers of a network do not come in step. */
+/* Three quarters to five quarters of it, so that the readers of a network do not come in step; but
+ * never beyond the end of a document that is valid. */
 static void set_timer(struct fb_joined *joined, uint64_t delay_us) {
-    fb_timer_set(joined->timer,
-                 fb_now_us() + delay_us / 4 * 3 + delay_us / 2 / 1000 * chance(1000));
+    uint64_t now_s = fb_unix_s(), expires_s = joined->document.expires_s;
+    delay_us = delay_us / 4 * 3 + delay_us / 2 / 1000 * chance(1000);
+    if (joined->have && expires_s > now_s && expires_s - now_s < delay_us / SECOND_US + 1)
+        delay_us = (expires_s - now_s) * SECOND_US;
+    fb_timer_set(joined->timer, fb_now_us() + delay_us);
 }
 
 /* ---- cache ---- */
@@ -238,15 +245,33 @@ static void plan_refresh(struct fb_joined *joined) {
     set_timer(joined, (delay_s > REFRESH_MIN_S ? delay_s : REFRESH_MIN_S) * SECOND_US);
 }
 
-void fb_joined_current(struct fb_joined *joined) {
+/* There is nothing to look for until the next refresh. A version that no broker has is forgotten:
+ * else one that names what never was would have everybody look for it for ever. */
+static void settle(struct fb_joined *joined) {
     joined->failures = 0;
+    joined->hinted = 0;
+    joined->asked = false;
     plan_refresh(joined);
 }
 
+/* Who was asked has spoken. Unless that is all there is to know, the brokers are next. */
+static void answered(struct fb_joined *joined, bool good) {
+    if (good && joined->floor >= joined->hinted)
+        settle(joined);
+    else
+        fb_timer_set(joined->timer, fb_now_us());
+}
+
+void fb_joined_current(struct fb_joined *joined, uint64_t serial) {
+    if (joined->asked)
+        answered(joined, serial == joined->document.serial);
+}
+
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len) {
+    uint64_t before = joined->floor;
     int err = judge(joined, bytes, len);
-    if (err == 0)
-        fb_joined_current(joined);
+    if (joined->asked || (err == 0 && joined->floor > before))
+        answered(joined, err == 0);
     return err;
 }
 
@@ -255,8 +280,12 @@ static void on_fetched(void *user, const struct fb_fetched *result) {
     joined->fetch = NULL;
     if (result->err != 0)
         snprintf(joined->why, sizeof joined->why, "%s", result->why);
-    else if (fb_joined_offer(joined, result->body, result->len) == 0)
+    else if (judge(joined, result->body, result->len) == 0)
+        joined->good = true;
+    if (joined->good && joined->floor >= joined->hinted) {
+        settle(joined);
         return;
+    }
     joined->broker++;
     joined->tried++;
     fetch_next(joined);
@@ -283,13 +312,17 @@ static void fetch_next(struct fb_joined *joined) {
             fetch_from(joined, broker_url(joined, joined->broker)))
             return;
     }
-    round_failed(joined);
+    if (joined->good)
+        settle(joined);
+    else
+        round_failed(joined);
 }
 
 static void start_round(struct fb_joined *joined) {
     if (joined->fetch != NULL)
         return;
     joined->tried = 0;
+    joined->good = false;
     fetch_next(joined);
 }
 
@@ -301,16 +334,25 @@ static bool ask_elsewhere(struct fb_joined *joined) {
 
 static void on_timer(void *user) {
     struct fb_joined *joined = user;
-    if (joined->have && !joined->announced)
+    bool in_vain = joined->asked;
+    joined->asked = false;
+    if (fb_joined_document(joined) == NULL)
+        joined->announced = false; /* it is news again if a clock was wrong and is set right */
+    else if (!joined->announced)
         announce(joined); /* from the cache */
-    if (ask_elsewhere(joined))
-        set_timer(joined, ASK_AGAIN_S * SECOND_US);
+    joined->asked = !in_vain && ask_elsewhere(joined);
+    if (joined->asked)
+        set_timer(joined, ASK_WAIT_S * SECOND_US);
     else
         start_round(joined);
 }
 
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial) {
-    if (serial > joined->floor)
+    if (serial <= joined->floor || serial <= joined->hinted)
+        return;
+    joined->hinted = serial;
+    /* What is under way ends by a look at it. */
+    if (!joined->asked && joined->fetch == NULL)
         set_timer(joined, joined->config.handler->ask != NULL ? HINT_S * SECOND_US : 0);
 }
 

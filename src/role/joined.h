@@ -23,11 +23,13 @@ struct fb_joined_handler {
     /* There is a document, or a newer one; it stays good until the next call of this, or free. */
     void (*changed)(void *user, const struct fb_document *document);
     /* No broker gave a document that holds; why: one line for a person. It is tried again by
-     * itself. Called also while an earlier document is good, then for information only. */
+     * itself. Called also while an earlier document is good, then for information only; when that
+     * has expired, fb_joined_document() is NULL and it is to be used no more. */
     void (*failed)(void *user, const char *why);
     /* A look at whether there is one newer than this is due. True: it has been asked for another
-     * way than from the brokers' addresses; fb_joined_offer() or fb_joined_current() follows, or it
-     * is asked again after a minute. May be NULL; not called without a document that is valid. */
+     * way than from the brokers' addresses; fb_joined_offer() or fb_joined_current() follows. The
+     * brokers are asked all the same when that does not bring the newest version that was named,
+     * or nothing good within a minute. May be NULL; not called without a document that is valid. */
     bool (*ask)(void *user, uint64_t serial);
 };
 
@@ -53,12 +55,13 @@ const struct fb_document *fb_joined_document(const struct fb_joined *joined);
 /* Somebody named this version (an answer of the broker does): if it is newer it is fetched at once,
  * or asked for in 5 s where there is another way to ask, which the same answer may open. */
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial);
-/* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Errors
+/* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Unasked
+ * it is taken too, but puts nothing off unless it is newer. Errors
  * as fb_document_verify(), and FB_ERR_VERSION (it wants later software), FB_ERR_DENIED (it names an
  * address without TLS, and is not local). */
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len);
-/* Who was asked has none that is newer. */
-void fb_joined_current(struct fb_joined *joined);
+/* Who was asked has none that is newer: the serial of its own. Unasked, it is nothing. */
+void fb_joined_current(struct fb_joined *joined, uint64_t serial);
 
 /*
  * Up to cap addresses of STUN servers, a few of the document's by chance, for fb_peer_config; 0

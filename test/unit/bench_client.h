@@ -47,6 +47,7 @@ struct net_bench {
     size_t vol_count;
     unsigned offers_direct, offers_inside, documents_direct, cancelled;
     uint64_t serial;   /* of the newest document, as answers name it */
+    uint64_t lasts_s;  /* ... and how long the next is valid; 0: an hour */
     const char *cache; /* of the client; NULL: none */
     /* What volunteers do with session messages, each one in so many; 0: never. */
     unsigned drop, alter, repeat;
@@ -280,7 +281,8 @@ static inline void net_sign(struct net_bench *bench, const uint8_t *egress_id) {
     struct fb_document document = {.flags = FB_DOCUMENT_LOCAL,
                                    .serial = ++bench->serial,
                                    .issued_s = fb_unix_s(),
-                                   .expires_s = fb_unix_s() + 3600,
+                                   .expires_s = fb_unix_s() +
+                                                (bench->lasts_s > 0 ? bench->lasts_s : 3600),
                                    .broker_count = 1,
                                    .egress_count = 1};
     snprintf(document.brokers[0].url, FB_URL_MAX, "%s", bench->join.brokers[0]);

@@ -610,6 +610,49 @@ static void document_inside_the_session(void **state) {
     end();
 }
 
+/* A newer document does not name the session's egress any more: nothing more goes there, although
+ * its paths live. */
+static void egress_is_struck_off(void **state) {
+    uint8_t other[FB_KEY_LEN] = {9}, other_public[FB_KEY_LEN];
+    fb_x25519_public(other, other_public);
+    begin(1);
+    await_ready(1);
+    net_sign(&bench, other_public);
+    vol_close(carrier());
+    await_ready(2); /* the answer named the newer document */
+    assert_true(wait_for(&bench.e.loop, has_ended, NULL, WAIT_MS));
+    assert_string_equal(bench.ended, "the session has ended: the network no longer has its egress; "
+                                     "its connections are cut, another session begins");
+    end();
+}
+
+static bool has_no_session(void *ctx) {
+    struct fb_egress_counts egress;
+    fb_egress_count(bench.e.egress, &egress);
+    return egress.sessions == 0;
+}
+
+/* A document expires, and there is no newer one: the session ends, and none begins before there
+ * is. */
+static void document_expires(void **state) {
+    char err[FB_NET_ERR_MAX];
+    net_start(&bench);
+    bench.lasts_s = 6;
+    net_sign(&bench, NULL);
+    assert_int_equal(net_client(&bench, 1, 0, err), 0);
+    await_ready(1);
+    assert_true(wait_for(&bench.e.loop, has_ended, NULL, WAIT_MS));
+    assert_string_equal(bench.ended, "the session has ended: the network document has expired; its "
+                                     "connections are cut, another session begins");
+    assert_true(wait_for(&bench.e.loop, has_no_session, NULL, WAIT_MS));
+    assert_false(wait_for(&bench.e.loop, wait_never, NULL, 2000));
+    assert_int_equal(counts().sessions_all, 1);
+    bench.lasts_s = 0;
+    net_sign(&bench, NULL);
+    await_ready(2);
+    end();
+}
+
 /* All but the first volunteer are asked for through the session and not at the broker's door; with
  * every volunteer gone the session goes on by one direct offer, and the app notices nothing. */
 static void rendezvous_inside_the_session(void **state) {
@@ -664,6 +707,8 @@ int main(void) {
         cmocka_unit_test(egress_shuts_down),
         cmocka_unit_test(rendezvous_inside_the_session),
         cmocka_unit_test(document_inside_the_session),
+        cmocka_unit_test(egress_is_struck_off),
+        cmocka_unit_test(document_expires),
         cmocka_unit_test(first_bytes_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

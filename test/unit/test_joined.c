@@ -33,6 +33,8 @@ struct world {
     uint8_t bytes[FB_DOCUMENT_MAX];
     size_t len;
     unsigned asked, changed, failed;
+    bool inside; /* there is another way to ask */
+    unsigned asked_inside;
     uint64_t serial; /* of the last `changed` */
     char why[FB_NET_ERR_MAX];
     char dir[64], cache[96];
@@ -56,7 +58,14 @@ static void on_failed(void *user, const char *why) {
     snprintf(w->why, sizeof w->why, "%s", why);
 }
 
+static bool on_ask(void *user, uint64_t serial) {
+    struct world *w = user;
+    w->asked_inside += serial == w->serial;
+    return true;
+}
+
 static const struct fb_joined_handler handler = {on_changed, on_failed, NULL};
+static const struct fb_joined_handler inside_handler = {on_changed, on_failed, on_ask};
 
 static void sign(struct world *w, const uint8_t key[static FB_KEY_LEN]) {
     assert_int_equal(fb_document_encode(fb_crypto_openssl(), &w->document, key, w->bytes, &w->len),
@@ -71,7 +80,7 @@ static void join(struct world *w) {
         .join = &w->join,
         .cache_file = w->cache,
         .software_version = VERSION,
-        .handler = &handler,
+        .handler = w->inside ? &inside_handler : &handler,
         .user = w,
     };
     w->joined = fb_joined_new(&config);
@@ -253,6 +262,78 @@ static void follows_a_hint(void **state) {
     assert_true(fb_joined_document(w->joined)->serial == 7);
 }
 
+/* Whoever is asked inside a session speaks all the time, unasked. */
+static void babble(struct world *w) {
+    uint8_t copy[FB_DOCUMENT_MAX];
+    fb_joined_current(w->joined, w->serial);
+    memcpy(copy, w->bytes, w->len);
+    if (w->document.serial == w->serial)
+        assert_int_equal(fb_joined_offer(w->joined, copy, w->len), 0);
+}
+
+static bool is_asked_inside(void *ctx) {
+    struct world *w = ctx;
+    if (w->asked_inside == 0)
+        babble(w);
+    return w->asked_inside > 0;
+}
+
+static bool has_seventh(void *ctx) {
+    return ((struct world *)ctx)->serial == 7;
+}
+
+/* What was named is fetched from the brokers if asking elsewhere does not bring it. */
+static void goes_on_after_an_answer_in_vain(void **state) {
+    struct world *w = *state;
+    w->inside = true;
+    join(w);
+    assert_true(wait_for(&w->loop, has_changed, w, LIMIT_MS));
+    uint64_t start_us = fb_now_us();
+    fb_joined_hint(w->joined, 6);
+    assert_true(wait_for(&w->loop, is_asked_inside, w, LIMIT_MS));
+    assert_true(fb_now_us() - start_us > 3000000); /* words unasked moved nothing */
+    assert_int_equal(w->asked, 1);
+    w->document.serial = 6;
+    sign(w, seed);
+    fb_joined_current(w->joined, 5); /* true of one that was not started anew */
+    assert_true(wait_for(&w->loop, has_newer, w, LIMIT_MS));
+    assert_int_equal(w->asked, 2);
+    w->asked_inside = 0;
+    fb_joined_hint(w->joined, 7);
+    assert_true(wait_for(&w->loop, is_asked_inside, w, LIMIT_MS));
+    assert_int_equal(w->asked, 2);
+    w->document.serial = 7;
+    sign(w, seed);
+    assert_int_not_equal(fb_joined_offer(w->joined, "junk", 4), 0);
+    assert_true(wait_for(&w->loop, has_seventh, w, LIMIT_MS));
+    assert_int_equal(w->asked, 3);
+}
+
+static bool has_expired(void *ctx) {
+    struct world *w = ctx;
+    if (fb_joined_document(w->joined) != NULL)
+        babble(w);
+    return w->failed > 0;
+}
+
+/* No word of others keeps the brokers from being asked when a document expires. */
+static void expires_in_time(void **state) {
+    struct world *w = *state;
+    w->inside = true;
+    w->document.expires_s = fb_unix_s() + 3;
+    sign(w, seed);
+    join(w);
+    assert_true(wait_for(&w->loop, has_changed, w, LIMIT_MS));
+    assert_true(wait_for(&w->loop, has_expired, w, LIMIT_MS));
+    assert_string_equal(w->why, fb_document_strerror(FB_ERR_EXPIRED));
+    assert_null(fb_joined_document(w->joined));
+    w->document.serial = 6;
+    w->document.expires_s = fb_unix_s() + 1000;
+    sign(w, seed);
+    assert_true(wait_for(&w->loop, has_newer, w, LIMIT_MS));
+    assert_non_null(fb_joined_document(w->joined));
+}
+
 static void damaged_cache_is_nothing(void **state) {
     struct world *w = *state;
     FILE *file = fopen(w->cache, "w");
@@ -277,6 +358,8 @@ int main(void) {
         JOINED_TEST(refuses_them_in_the_cache_too),
         JOINED_TEST(refuses_older_after_restart),
         JOINED_TEST(follows_a_hint),
+        JOINED_TEST(goes_on_after_an_answer_in_vain),
+        JOINED_TEST(expires_in_time),
         JOINED_TEST(damaged_cache_is_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
