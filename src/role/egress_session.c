@@ -227,11 +227,11 @@ size_t fb_egress_share(const struct fb_egress *egress) {
 /* Uploads do not pause like reading from origins: their windows are given away. At the ceiling the
  * session that holds most has to go; that one always has more than its share. It goes by its
  * timer, since another is being worked on, and counts no more. */
-static void close_largest(struct fb_egress *egress) {
-    struct egress_session *largest = NULL;
+static void close_largest(struct fb_egress *egress, struct egress_session *any) {
+    struct egress_session *largest = any;
     FB_LIST_EACH (it, &egress->sessions) {
         struct egress_session *session = FB_CONTAINER(it, struct egress_session, link);
-        if (largest == NULL || session->buffered > largest->buffered)
+        if (session->buffered > largest->buffered)
             largest = session;
     }
     egress->counts.over_limit++;
@@ -251,7 +251,7 @@ static void recount(struct egress_session *session) {
     egress->counts.buffered += buffered - session->buffered;
     session->buffered = buffered;
     while (egress->counts.buffered > 2 * (uint64_t)egress->config.limits.buffered)
-        close_largest(egress);
+        close_largest(egress, session);
     if (fb_list_empty(&egress->paused))
         return;
     if (egress->counts.buffered < egress->config.limits.buffered / 4 * 3)

@@ -55,10 +55,10 @@ const struct fb_document *fb_joined_document(const struct fb_joined *joined);
 /* Somebody named this version (an answer of the broker does): if it is newer it is fetched at once,
  * or asked for in 5 s where there is another way to ask, which the same answer may open. */
 void fb_joined_hint(struct fb_joined *joined, uint64_t serial);
-/* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside. Unasked
- * it is taken too, but puts nothing off unless it is newer. Errors
- * as fb_document_verify(), and FB_ERR_VERSION (it wants later software), FB_ERR_DENIED (it names an
- * address without TLS, and is not local). */
+/* A document that came another way (NETWORK_DOCUMENT frame); `changed` may come from inside.
+ * Unasked it is taken too, but puts nothing off unless it is newer. Errors as fb_document_verify(),
+ * and FB_ERR_VERSION (it wants later software), FB_ERR_DENIED (it names an address without TLS, and
+ * is not local). */
 int fb_joined_offer(struct fb_joined *joined, const void *bytes, size_t len);
 /* Who was asked has none that is newer: the serial of its own. Unasked, it is nothing. */
 void fb_joined_current(struct fb_joined *joined, uint64_t serial);
