@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/hop.h"
 #include "core/tokens.h"
 #include "crypto/openssl.h"
 #include "net/loop.h"
@@ -210,8 +211,12 @@ static void on_message(void *user, struct fb_ws *ws, const uint8_t *data, size_t
         one_ready(path->client->run);
         return;
     }
+    if (data[0] == FB_KIND_HOP && len > 2 && data[1] == FB_HOP_FAREWELL) {
+        fprintf(stderr, "the egress says farewell, reason %u\n", data[2]);
+        exit(1);
+    }
     if (data[0] != FB_KIND_SESSION)
-        die("the egress says farewell");
+        return;
     memcpy(copy, data, len);
     fb_session_recv(path->client->s, path->id, copy, len, fb_now_us());
     pump(path->client);
