@@ -97,7 +97,7 @@ export class Seen {
       this.#certificate(name, body);
     } else if (type === 12) {
       this.#add(`${name} key share`, piece(body, 3));
-      this.#add(`${name} key share's signature`, body.subarray(4 + body[3] + 4 + 4));
+      this.#add(`${name} key share's signature`, integers(body.subarray(4 + body[3] + 4)));
     }
   }
 
@@ -108,7 +108,7 @@ export class Seen {
     const time = bytes.indexOf(Buffer.from('170d', 'hex')) + 2;
     this.#add(`${name} certificate's serial`, piece(bytes, serial + 1));
     this.#add(`${name} certificate's key`, bytes.subarray(key + 1, key + 65));
-    this.#add(`${name} certificate's signature`, bytes.subarray(-60));
+    this.#add(`${name} certificate's signature`, integers(lastSequence(bytes)));
     if (name.startsWith('reader')) this.times.push(bytes.toString('latin1', time, time + 12));
   }
 
@@ -219,8 +219,10 @@ export class Seen {
   /** @param {string} name @param {Buffer} bytes ticket and first message @param {Buffer} egress */
   #ticket(name, bytes, egress) {
     this.#add(`${name}'s egress`, egress);
-    this.#add(`${name}'s ticket`, bytes.subarray(0, 21));
-    this.#add(`${name}'s ticket`, bytes.subarray(29, 141)); // between them: when it expires
+    // Each part for itself: what is the same for all, with a byte of chance beside it, is no run.
+    // At 21 it says when it expires.
+    for (const [from, to] of [[0, 5], [5, 21], [29, 45], [45, 77], [77, 141]])
+      this.#add(`${name}'s ticket${from > 0 ? ` at ${from}` : ''}`, bytes.subarray(from, to));
     this.#add(`${name}'s first message`, bytes.subarray(143));
   }
 
@@ -286,6 +288,29 @@ function numbers(fields) {
         if (!out.has(key)) out.set(key, value);
       }
   return out;
+}
+
+/**
+ * The two numbers of an ECDSA signature. The heads that DER gives them are left out: they stand at
+ * one of few places, by chance.
+ * @param {Buffer} der
+ */
+function integers(der) {
+  const out = [];
+  for (let at = 2; at < der.length; at += 2 + der[at + 1])
+    out.push(der.subarray(at + 2, at + 2 + der[at + 1]).subarray(-31));
+  return Buffer.concat(out);
+}
+
+/**
+ * A certificate ends with its signature.
+ * @param {Buffer} bytes
+ */
+function lastSequence(bytes) {
+  for (let n = 66; n <= 72; n++)
+    if (bytes.at(-n) === 0x30 && bytes.at(1 - n) === n - 2 && bytes.at(2 - n) === 2)
+      return bytes.subarray(-n);
+  throw new Error('a certificate without an ECDSA signature');
 }
 
 /**
