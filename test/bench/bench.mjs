@@ -42,8 +42,8 @@ function options() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '11' },
+      seconds: { type: 'string', default: '2' },
       window: { type: 'string', default: '30' },
     },
   });
