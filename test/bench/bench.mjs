@@ -18,7 +18,7 @@ import * as churn from './churn.mjs';
 import * as clean from './clean.mjs';
 import * as coldrtts from './coldrtts.mjs';
 import * as coldstart from './coldstart.mjs';
-import * as memory from './memory.mjs';
+import * as egress from './egress.mjs';
 import * as paced from './paced.mjs';
 import * as paths from './paths.mjs';
 import * as fairness from './fairness.mjs';
@@ -35,7 +35,7 @@ const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url))
 const PLOTS = fileURLToPath(new URL('../../build/plots', import.meta.url));
 
 const onStage = [coldstart, paths, paced];
-const alone = [widget, memory, broker];
+const alone = [widget, egress, broker];
 const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness, queue];
 
 function options() {

@@ -10,7 +10,7 @@ import { median, round } from './stats.mjs';
 import { flow } from './traffic.mjs';
 
 export const names = ['path_down', 'path_up', 'path_down_bare', 'path_up_bare', 'client_cpu',
-  'egress_cpu'];
+  'egress_path_cpu'];
 
 const WINDOW = 512 * 1024; // what a session keeps in flight on a path
 
@@ -64,11 +64,11 @@ export async function measure(stage, results, { rounds, seconds }) {
       pairs[`path_${direction}`].push({ value: ours.mbits, baseline: relay.mbits });
       pairs[`path_${direction}_bare`].push({ value: ours.mbits, baseline: bare.mbits });
       pairs.client_cpu.push({ value: ours.client, baseline: perGB(relay.atClient) });
-      pairs.egress_cpu.push({ value: ours.egress, baseline: perGB(relay.atEgress) });
+      pairs.egress_path_cpu.push({ value: ours.egress, baseline: perGB(relay.atEgress) });
     }
   for (const name of names) {
     if (name.endsWith('_cpu')) {
-      const role = /** @type {'client' | 'egress'} */ (name.replace('_cpu', ''));
+      const role = /** @type {'client' | 'egress'} */ (name.split('_')[0]);
       /** @param {Direction} direction */
       const at = (direction) => round(median(runs[direction].map((run) => run[role])));
       results.addPairs(name, 's/GB', pairs[name], { down: at('down'), up: at('up') });
