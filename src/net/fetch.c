@@ -25,7 +25,8 @@ struct fb_fetch {
     struct fb_fetcher *fetcher;
     CURL *easy;
     struct curl_slist *headers, *connect_to;
-    void *request_body;
+    uint8_t *request_body; /* NULL: none, or not there yet */
+    size_t request_len, request_sent;
     void (*done)(void *user, const struct fb_fetched *result);
     void *user;
     uint8_t *body;
@@ -273,6 +274,34 @@ static size_t take_body(char *data, size_t size, size_t count, void *user) {
     return len;
 }
 
+static size_t give_body(char *out, size_t size, size_t count, void *user) {
+    struct fb_fetch *fetch = user;
+    size_t room = size * count, left = fetch->request_len - fetch->request_sent;
+    size_t len = left < room ? left : room;
+    if (fetch->request_body == NULL)
+        return CURL_READFUNC_PAUSE;
+    memcpy(out, fetch->request_body + fetch->request_sent, len);
+    fetch->request_sent += len;
+    return len;
+}
+
+/* An HTTP/2 stream that was refused, or a kept connection that has died, is tried again. */
+static int rewind_body(void *user, curl_off_t offset, int origin) {
+    struct fb_fetch *fetch = user;
+    if (origin != SEEK_SET || offset < 0 || (size_t)offset > fetch->request_len)
+        return CURL_SEEKFUNC_FAIL;
+    fetch->request_sent = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static int keep_body(struct fb_fetch *fetch, const void *body) {
+    fetch->request_body = malloc(fetch->request_len + 1);
+    if (fetch->request_body == NULL)
+        return FB_ERR_NOMEM;
+    memcpy(fetch->request_body, body, fetch->request_len);
+    return 0;
+}
+
 static int add_line(struct curl_slist **list, const char *prefix, const char *value) {
     char line[512];
     if ((size_t)snprintf(line, sizeof line, "%s%s", prefix, value) >= sizeof line)
@@ -311,14 +340,16 @@ static int prepare(struct fb_fetch *fetch, const struct fb_fetch_request *reques
     }
     if (err != 0)
         return err;
-    if (request->body != NULL) {
-        fetch->request_body = malloc(request->len + 1);
-        if (fetch->request_body == NULL)
-            return FB_ERR_NOMEM;
-        memcpy(fetch->request_body, request->body, request->len);
+    fetch->request_len = request->len;
+    if (request->body != NULL && keep_body(fetch, request->body) != 0)
+        return FB_ERR_NOMEM;
+    if (request->body != NULL || request->len > 0) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fetch->request_body);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+        curl_easy_setopt(easy, CURLOPT_READDATA, fetch);
+        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind_body);
+        curl_easy_setopt(easy, CURLOPT_SEEKDATA, fetch);
     }
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->headers);
@@ -356,6 +387,14 @@ struct fb_fetch *fb_fetch_start(struct fb_fetcher *fetcher, const struct fb_fetc
     }
     fb_list_push(&fetcher->fetches, &fetch->link);
     return fetch;
+}
+
+int fb_fetch_body(struct fb_fetch *fetch, const void *body) {
+    if (keep_body(fetch, body) != 0)
+        return FB_ERR_NOMEM;
+    /* Of a request that has not got so far, nothing is paused yet. */
+    curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
+    return 0;
 }
 
 void fb_fetch_cancel(struct fb_fetch *fetch) {

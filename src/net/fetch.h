@@ -19,7 +19,7 @@ void fb_fetcher_free(struct fb_fetcher *fetcher);
 
 struct fb_fetch_request {
     const char *url;  /* https:// or http:// */
-    const void *body; /* NULL: GET, else POST; copied */
+    const void *body; /* NULL and len 0: GET, else POST; copied. NULL: fb_fetch_body() gives it */
     size_t len;
     const char *type;         /* Content-Type of body */
     size_t reply_max;         /* longest body taken */
@@ -43,6 +43,9 @@ struct fb_fetched {
 struct fb_fetch *fb_fetch_start(struct fb_fetcher *fetcher, const struct fb_fetch_request *request,
                                 void (*done)(void *user, const struct fb_fetched *result),
                                 void *user);
+/* The body of a request that was started without one, as long as its len; once. So a connection can
+ * be made while what it is to carry is not there yet. 0 or FB_ERR_NOMEM. */
+int fb_fetch_body(struct fb_fetch *fetch, const void *body);
 /* Ends it without its callback. Not after done was called. */
 void fb_fetch_cancel(struct fb_fetch *fetch);
 

@@ -58,6 +58,7 @@ struct client_lane {
     enum client_lane_state state;
     uint16_t number;   /* 1: the first; above: a further one */
     uint64_t since_us; /* of the state */
+    uint64_t heard_us; /* last message on it */
 };
 
 struct client_path {
@@ -75,13 +76,14 @@ struct client_path {
     uint64_t passed, seen;    /* bytes on all lanes both ways; at the last look */
     uint64_t deaths_us;       /* the first of the lanes' latest row of deaths, and how many */
     unsigned deaths;
-    struct fb_rendezvous *rv; /* while the offer is out */
-    struct fb_fetch *fetch;   /* the offer goes directly */
-    uint32_t number;          /* ... or through the session, under this number; 0: not */
-    struct fb_timer *timer;   /* bounds the wait for an answer through the session */
-    size_t queued;            /* in the volunteer, as it says */
-    bool unanswered;          /* no STUN server answered its peer */
-    uint64_t heard_us;        /* last message on it */
+    struct fb_rendezvous *rv;       /* while the offer is out */
+    struct fb_fetch *fetch;         /* the offer goes directly */
+    uint8_t broker_key[FB_KEY_LEN]; /* whom it is sealed to; the document may change meanwhile */
+    uint32_t number;                /* ... or through the session, under this number; 0: not */
+    struct fb_timer *timer;         /* bounds the wait for an answer through the session */
+    size_t queued;                  /* in the volunteer, as it says */
+    bool unanswered;                /* no STUN server answered its peer */
+    uint64_t heard_us;              /* last message on it */
     uint8_t first[FB_FIRST_LEN];
 };
 

@@ -4,7 +4,8 @@
 #define LOOK_US (FB_LANES_LOOK_MS * UINT64_C(1000))
 /* For an offer to be described, and as long for its answer; then the peer has its own limit. */
 #define ASK_US (15 * FB_CLIENT_SECOND_US)
-/* A lane that is being closed: for what the volunteer still had on it, and at most. */
+/* A lane that is being closed: without a message, since what the volunteer still had on it would be
+ * lost, and at most. */
 #define CLOSE_US FB_CLIENT_SECOND_US
 #define CLOSE_MAX_US (5 * FB_CLIENT_SECOND_US)
 /* A volunteer that leaves closes all its lanes at once; what it says of one may be lost. Two deaths
@@ -156,7 +157,8 @@ static bool carries(const struct client_path *path) {
 }
 
 /* How many more lanes the path may have; below 0: how many it is to give back. What a client may
- * have is shared alike by the paths that carry; the others have their first one. */
+ * have is shared alike by the paths that carry; the others have their first one. One is always kept
+ * for a path to come: a client seeks a spare now and then, and that should move no lanes. */
 static int room(const struct client_path *path) {
     const struct fb_client *client = path->client;
     size_t most = client->config.lanes > 0 ? client->config.lanes : FB_LANES_CLIENT_MAX;
@@ -171,6 +173,7 @@ static int room(const struct client_path *path) {
         others += !is;
     }
     int mine = (int)peers_of(path), left = all < most ? (int)(most - all) : 0;
+    others = others > 0 ? others : 1;
     int share = most > others + carrying ? (int)((most - others) / carrying) : 1;
     share = share < FB_LANES_MAX ? share : FB_LANES_MAX;
     if (share < mine)
@@ -190,13 +193,17 @@ static void close_some(struct client_path *path, size_t count) {
     }
 }
 
+static bool is_quiet(const struct client_lane *lane) {
+    uint64_t since = lane->heard_us > lane->since_us ? lane->heard_us : lane->since_us;
+    return fb_now_us() - since >= CLOSE_US && fb_peer_buffered(lane->peer) == 0;
+}
+
 static void end_overdue(struct client_path *path) {
     EACH_LANE(path, lane) {
         uint64_t age = fb_now_us() - lane->since_us;
         if ((lane->state == LANE_GATHERING || lane->state == LANE_ASKING) && age >= ASK_US)
             failed(lane);
-        else if (lane->state == LANE_CLOSING &&
-                 age >= (fb_peer_buffered(lane->peer) == 0 ? CLOSE_US : CLOSE_MAX_US))
+        else if (lane->state == LANE_CLOSING && (age >= CLOSE_MAX_US || is_quiet(lane)))
             close_lane(lane);
     }
 }

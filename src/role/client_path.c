@@ -52,8 +52,7 @@ static void end(struct client_path *path, bool tell, enum fb_farewell why) {
     struct fb_client *client = path->client;
     if (tell && client->s != NULL)
         fb_session_path_down(client->s, path->id, fb_now_us());
-    if (path->fetch != NULL)
-        fb_fetch_cancel(path->fetch);
+    fb_fetch_cancel(path->fetch);
     if (tell && path->number != 0)
         withdraw_post(client, path->number);
     say_farewell(path, why);
@@ -223,7 +222,19 @@ static int send_post(struct client_path *path, const uint8_t *sealed) {
     return fb_session_post(client->s, FB_POST_BROKER, post, wr.len);
 }
 
-static int send_directly(struct client_path *path, const char *base, const uint8_t *sealed) {
+static const struct fb_document_broker *choose_broker(struct client_path *path) {
+    const struct fb_client *client = path->client;
+    const struct fb_document *document = client->document;
+    const struct fb_document_broker *broker =
+        &document->brokers[client->broker_turn % document->broker_count];
+    memcpy(path->broker_key, broker->sealing_key, sizeof path->broker_key);
+    return broker;
+}
+
+/* The connection to the broker is made while the offer is being gathered: the request waits for its
+ * body. */
+static int reach_broker(struct client_path *path) {
+    const char *base = choose_broker(path)->url;
     char url[FB_URL_MAX + 16];
     size_t len = strlen(base);
     while (len > 0 && base[len - 1] == '/')
@@ -231,7 +242,6 @@ static int send_directly(struct client_path *path, const char *base, const uint8
     snprintf(url, sizeof url, "%.*s/v1/offer", (int)len, base);
     const struct fb_fetch_request request = {
         .url = url,
-        .body = sealed,
         .len = FB_SEALED_OFFER_LEN,
         .type = "application/octet-stream",
         .reply_max = FB_SEALED_ANSWER_LEN,
@@ -243,23 +253,28 @@ static int send_directly(struct client_path *path, const char *base, const uint8
 
 static int send_offer(struct client_path *path, const struct fb_desc *local) {
     struct fb_client *client = path->client;
-    const struct fb_document *document = client->document;
-    const struct fb_document_broker *broker =
-        &document->brokers[client->broker_turn % document->broker_count];
+    bool in_session = fb_pathset_in_session(client->set, fb_now_us());
     struct fb_offer offer;
     uint8_t sealed[FB_SEALED_OFFER_LEN];
+    int err = 0;
+    if (in_session) { /* by now */
+        fb_fetch_cancel(path->fetch);
+        path->fetch = NULL;
+        choose_broker(path);
+    } else if (path->fetch == NULL) {
+        err = reach_broker(path);
+    }
+    if (err != 0)
+        return err;
     fill_offer(path, local, &offer);
-    int err = fb_rendezvous_offer(&path->rv, fb_mem_default(), fb_rng_default(),
-                                  client->config.crypto, broker->sealing_key, client->join.network,
-                                  &offer, sealed);
+    err = fb_rendezvous_offer(&path->rv, fb_mem_default(), fb_rng_default(), client->config.crypto,
+                              path->broker_key, client->join.network, &offer, sealed);
     fb_wipe(&offer, sizeof offer);
     if (err != 0)
         return err;
     path->state = PATH_ASKING;
     client->counts.offers++;
-    return fb_pathset_in_session(client->set, fb_now_us())
-               ? send_post(path, sealed)
-               : send_directly(path, broker->url, sealed);
+    return in_session ? send_post(path, sealed) : fb_fetch_body(path->fetch, sealed);
 }
 
 /* ---- the peer ---- */
@@ -348,12 +363,13 @@ static void take_hop(struct client_path *path, const uint8_t *data, size_t len) 
 }
 
 static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
-    struct client_path *path = ((struct client_lane *)user)->path;
+    struct client_lane *lane = user;
+    struct client_path *path = lane->path;
     struct fb_client *client = path->client;
     if (len == 0)
         return;
     client->counts.bytes_down += len;
-    path->heard_us = fb_now_us();
+    path->heard_us = lane->heard_us = fb_now_us();
     fb_client_lane_passed(path, len);
     if (data[0] == FB_KIND_SESSION) /* what fails closes the path by an event */
         (void)fb_session_recv(client->s, path->id, data, len, fb_now_us());
@@ -425,6 +441,8 @@ int fb_client_path_begin(struct fb_client *client) {
     fb_list_push(&client->paths, &path->link);
     path->timer = fb_timer_new(fb_net_loop(client->config.net), answer_late, path);
     err = path->timer == NULL ? FB_ERR_NOMEM : fb_client_path_peer(&path->lanes[0]);
+    if (err == 0 && !fb_pathset_in_session(client->set, fb_now_us()))
+        err = reach_broker(path);
     if (err != 0)
         fb_client_path_end(path, true);
     return err;

@@ -67,6 +67,8 @@ static void learn(struct fb_mapping *mapping, struct asker *asker, struct questi
     int64_t soon = g_get_monotonic_time() + SECOND_ANSWER_MS * 1000;
     if (soon < mapping->deadline_us)
         mapping->deadline_us = soon;
+    if (mapping->left == 0)
+        g_source_set_ready_time(mapping->tick, 0); /* a reader waits */
 }
 
 static gboolean on_readable(GSocket *socket, GIOCondition condition, gpointer data) {
