@@ -69,6 +69,7 @@ void fb_sctp_start(void (*output)(uintptr_t id, const uint8_t *packet, size_t le
     usrsctp_sysctl_set_sctp_nrsack_enable(0);
     usrsctp_sysctl_set_sctp_pktdrop_enable(0);
     usrsctp_sysctl_set_sctp_initial_cwnd(10);
+    usrsctp_sysctl_set_sctp_max_burst_default(0);
     usrsctp_sysctl_set_sctp_blackhole(2);
 }
 
