@@ -9,7 +9,10 @@
 #define JUDGE_MS 500
 /* The session's windows are small in front of a slow path, and learn by and by that it is not. */
 #define PATIENCE_MS 4000
-#define FIRST_STEP 4  /* a step takes as long whatever it adds, and two lanes are never many */
+/* A step takes as long whatever it adds, and two lanes are never many. */
+#define FIRST_STEP 4
+/* From here on a step takes seconds and a lane carries little: twice as many. */
+#define LONG_WAY_MS 200
 #define FREE_GROWTH 8 /* up to so many lanes without looking at what they bring */
 
 /* ---- Choosing ---- */
@@ -136,7 +139,8 @@ static size_t may_offer(struct fb_lane_plan *plan, size_t wanted, uint64_t now) 
 
 static int grow(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
                 uint64_t now) {
-    size_t more = state->open < FIRST_STEP ? FIRST_STEP - state->open : state->open;
+    size_t first = state->rtt_ms < LONG_WAY_MS ? FIRST_STEP : 2 * FIRST_STEP;
+    size_t more = state->open < first ? first - state->open : state->open;
     more = more < state->room ? more : state->room;
     if (now < plan->hold_until || now_rate >= FB_LANE_FAST * state->open)
         return 0;

@@ -8,6 +8,7 @@
 #define MIN_VARIATION UINT64_C(50000) /* data channels reorder by tens of ms under load */
 #define MAX_PROBE UINT64_C(2000000)
 #define FIRST_PROBE UINT64_C(400000)
+#define WIDEN_FOR UINT64_C(5000000) /* us */
 #define WIDEN_MAX 8
 #define LOSSY_SAMPLE 256 /* packets judged before fb_sent_too_lossy may say yes */
 
@@ -101,7 +102,19 @@ static bool covered(const struct fb_frame *ack, size_t *at, uint64_t number) {
     return *at > 0 && ack->ranges[*at - 1].lo <= number;
 }
 
-int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
+/* What was called lost has come after all; it is forgotten by and by, or one bad moment would have
+ * everything that is truly lost waited for eight times as long ever after. */
+static void widen(struct fb_sent *sent, bool early, uint64_t now) {
+    if (early && sent->widen < WIDEN_MAX)
+        sent->widen *= 2;
+    else if (!early && sent->widen > 1 && now - sent->widen_time >= WIDEN_FOR)
+        sent->widen /= 2;
+    else if (!early)
+        return;
+    sent->widen_time = now;
+}
+
+int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, bool here, uint64_t now,
                 const struct fb_sent_sink *sink, unsigned *progress, unsigned *spurious) {
     uint64_t largest = ack->ranges[0].hi - 1;
     uint64_t rtt = 0;
@@ -117,7 +130,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
             break;
         if (!covered(ack, &at, packet->number))
             continue;
-        if (packet->number == largest) {
+        if (packet->number == largest && here) {
             rtt = now - packet->time;
             rtt_sample(sent, rtt, ack->value);
         }
@@ -138,8 +151,7 @@ int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
     }
     fb_window_update(&sent->window, rtt, sent->bytes, now);
     sent->whole += *progress + *spurious;
-    if (*spurious > 0 && sent->widen < WIDEN_MAX)
-        sent->widen *= 2;
+    widen(sent, *spurious > 0, now);
     if (*progress + *spurious > 0) {
         sent->ack_time = now;
         sent->probes = 0;

@@ -3,7 +3,7 @@
  * doc/protocol.md section 4, and which frames to send again. RFC 9002 is the model; here a path is
  * nearly always reliable and in any order, so only time tells a loss: a packet is lost when it is
  * T older than now while a later one has been acknowledged. A lost packet is remembered for 3 T;
- * when its acknowledgement comes after all, T widens for this path.
+ * when its acknowledgement comes after all, T widens for this path, for a while.
  */
 #ifndef FB_CORE_SENT_H
 #define FB_CORE_SENT_H
@@ -56,6 +56,7 @@ struct fb_sent {
     uint64_t ack_time;        /* when something new was last acknowledged, or sending began anew */
     uint64_t latest_rtt, smoothed_rtt, rtt_variation, min_rtt; /* us; smoothed 0: no sample */
     unsigned widen;                                            /* T is multiplied by this, 1 to 8 */
+    uint64_t widen_time;                                       /* us; when that last changed */
     unsigned probes;      /* PTO count: timeouts since something was acknowledged */
     unsigned gaps, whole; /* packets truly lost and acknowledged since the counts were halved */
 };
@@ -74,9 +75,10 @@ int fb_sent_add(struct fb_sent *sent, uint64_t number, size_t size,
                 const struct fb_sent_frame *frames, size_t count, uint64_t now);
 void fb_sent_note(struct fb_sent *sent, uint64_t number);
 
-/* An ACK frame. *progress: something in flight was acknowledged; *spurious: so was something that
+/* An ACK frame. here: it came by this very path, so that its time tells of the path's round trip;
+ * what comes back by a quicker one would be taken for the way's own length ever after. *progress: something in flight was acknowledged; *spurious: so was something that
  * had been called lost. FB_ERR_MALFORMED: it acknowledges what was never sent. */
-int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, uint64_t now,
+int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, bool here, uint64_t now,
                 const struct fb_sent_sink *sink, unsigned *progress, unsigned *spurious);
 
 /* T, in us. */

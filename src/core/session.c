@@ -36,10 +36,10 @@ const char *fb_path_reason_text(enum fb_path_reason reason) {
 void fb_session_config_init(struct fb_session_config *config, bool client) {
     memset(config, 0, sizeof *config);
     config->first_stream_data = client ? 64 << 10 : 32 << 10;
-    config->max_stream_data = client ? 4 << 20 : 2 << 20;
+    config->max_stream_data = client ? 8 << 20 : 2 << 20;
     config->max_data = client ? 32 << 20 : 16 << 20;
     config->max_streams = client ? 0 : 256;
-    config->send_buffer_stream = client ? 2 << 20 : 4 << 20;
+    config->send_buffer_stream = client ? 2 << 20 : 8 << 20;
     config->send_buffer = client ? 8 << 20 : 16 << 20;
 }
 

@@ -131,6 +131,8 @@ struct fb_session {
     struct fb_list fresh_streams, bulk_streams; /* with data to send: see session_sched.c */
     struct fb_echo echoes[FB_ECHOES_MAX];
     size_t echo_count;
+    bool held_up;        /* a stream could not go on, or has ended: what is in flight holds it up */
+    uint64_t held_up_id; /* ... that stream */
     struct fb_ranges seen; /* egress: ids of streams ever opened; client: of tokens ever given */
     uint64_t next_stream;  /* client */
     uint64_t streams_limit, streams_gone;
@@ -197,6 +199,10 @@ bool fb_path_room(const struct fb_path *p, size_t reserve);
 struct fb_path *fb_sched_control(const struct fb_session *s, size_t reserve);
 /* The path beside `than` on which first bytes of a stream may go again. NULL: none has room. */
 struct fb_path *fb_sched_other(const struct fb_session *s, uint32_t than, size_t reserve);
+/* A path on which what was sent on p at that time is there sooner. NULL: none, or it waits, for
+ * time when s->pace_at says so. */
+struct fb_path *fb_sched_help(struct fb_session *s, const struct fb_path *p, uint64_t sent,
+                              uint64_t now);
 /* The path for bulk data now. NULL: it waits, for time when s->pace_at says so. */
 struct fb_path *fb_sched_data(struct fb_session *s, uint64_t now);
 /* All that could be sent has been: paths with room left are not filled. */
@@ -212,6 +218,8 @@ struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id);
 void fb_stream_wake(struct fb_session *s, struct fb_stream *st);    /* FB_EVENT_STREAM */
 void fb_stream_queue(struct fb_session *s, struct fb_stream *st);   /* has something to send */
 void fb_stream_requeue(struct fb_session *s, struct fb_stream *st); /* ... again: goes first */
+/* It goes no further before what is in flight has arrived: see send_help(). */
+void fb_stream_held_up(struct fb_session *s, const struct fb_stream *st);
 /* Frees the stream when it is complete and told of; call last. */
 void fb_stream_settle(struct fb_session *s, struct fb_stream *st);
 void fb_stream_free(struct fb_session *s, struct fb_stream *st);

@@ -208,10 +208,13 @@ static bool other_open(const struct fb_session *s, const struct fb_path * not ) 
 }
 
 /* When a path that still moves, but slowly, is to be suspected: there are others, and what stands
- * in its queue holds up their streams. */
+ * in its queue holds up their streams. Not before its length is known: one that is suspect learns
+ * it from nothing, and a long one would stay so. */
 static uint64_t crawl_time(const struct fb_session *s, const struct fb_path *p) {
-    uint64_t front = p->suspect || !other_open(s, p) ? FB_NEVER : fb_sent_front(&p->sent);
-    return front == FB_NEVER ? FB_NEVER : front + 2 * p->sent.window.min_rtt + FB_CRAWL;
+    uint64_t rtt = p->sent.window.min_rtt;
+    uint64_t front = p->suspect || rtt == 0 || !other_open(s, p) ? FB_NEVER
+                                                                 : fb_sent_front(&p->sent);
+    return front == FB_NEVER ? FB_NEVER : front + 2 * rtt + FB_CRAWL;
 }
 
 uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {

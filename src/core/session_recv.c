@@ -227,14 +227,15 @@ static verdict on_datagram(struct fb_session *s, const struct fb_frame *f) {
     return FB_CLOSE_NONE;
 }
 
-static verdict on_ack(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
+static verdict on_ack(struct fb_session *s, const struct fb_path *by, const struct fb_frame *f,
+                      uint64_t now) {
     struct fb_path *p = f->path <= UINT32_MAX ? fb_path_find(s, (uint32_t)f->path) : NULL;
     struct fb_sent_sink sink = fb_path_sink(s);
     unsigned progress, spurious;
     if (p == NULL)
         return FB_CLOSE_NONE; /* died more than 3 T ago */
     uint64_t delivered = p->sent.window.delivered;
-    if (fb_sent_ack(&p->sent, f, now, &sink, &progress, &spurious) != 0)
+    if (fb_sent_ack(&p->sent, f, p == by, now, &sink, &progress, &spurious) != 0)
         return FB_CLOSE_PROTOCOL;
     s->stats.spurious_packets += spurious;
     fb_meter_add(&p->sent_meter, p->sent.window.delivered - delivered, now);
@@ -249,11 +250,12 @@ static verdict on_close(struct fb_session *s, const struct fb_frame *f) {
     return FB_CLOSE_NONE;
 }
 
-static verdict on_frame(struct fb_session *s, const struct fb_frame *f, uint64_t now) {
+static verdict on_frame(struct fb_session *s, const struct fb_path *by, const struct fb_frame *f,
+                        uint64_t now) {
     switch (f->type) {
     case FB_FRAME_PADDING: return FB_CLOSE_NONE;
     case FB_FRAME_PING: return on_nuisance(s, now);
-    case FB_FRAME_ACK: return on_ack(s, f, now);
+    case FB_FRAME_ACK: return on_ack(s, by, f, now);
     case FB_FRAME_RESET_STREAM: return on_reset_stream(s, f);
     case FB_FRAME_STOP_SENDING: return on_stop_sending(s, f);
     case FB_FRAME_NEW_TOKEN: return on_token(s, f);
@@ -295,7 +297,7 @@ static int on_packet(struct fb_session *s, struct fb_path *p, uint64_t number,
     for (unsigned count = 1; rd.len > 0 && v == FB_CLOSE_NONE && !s->closed; count++) {
         v = count > FB_PACKET_FRAMES_MAX      ? FB_CLOSE_PROTOCOL
             : fb_frame_read(&rd, &frame) != 0 ? FB_CLOSE_FRAME
-                                              : on_frame(s, &frame, now);
+                                              : on_frame(s, p, &frame, now);
         asks |= frame.type != FB_FRAME_ACK && frame.type != FB_FRAME_PADDING &&
                 frame.type != FB_FRAME_CLOSE;
     }

@@ -42,8 +42,9 @@ static bool clogged(const struct fb_path *p, size_t reserve) {
 }
 
 bool fb_path_room(const struct fb_path *p, size_t reserve) {
-    return p->sent.bytes + fb_window_packet(&p->sent.window) <=
-               fb_window_bytes(&p->sent.window) + reserve &&
+    /* What may use a reserve is small, whatever size suits bulk. */
+    size_t size = reserve > 0 ? FB_PATH_PACKET_MIN : fb_window_packet(&p->sent.window);
+    return p->sent.bytes + size <= fb_window_bytes(&p->sent.window) + reserve &&
            !clogged(p, reserve);
 }
 
@@ -98,15 +99,30 @@ static bool ready(const struct fb_path *p, uint64_t now) {
     return fb_path_room(p, 0) && fb_window_pace(&p->sent.window, now) <= now;
 }
 
+struct fb_path *fb_sched_help(struct fb_session *s, const struct fb_path *p, uint64_t sent,
+                              uint64_t now) {
+    struct fb_path *other = soonest_with_room(s, p, 0);
+    uint64_t due = sent + p->sent.smoothed_rtt - p->sent.window.min_rtt / 2;
+    if (other == NULL)
+        return NULL;
+    if (due > now && now + arrival(other, true, now) >= due)
+        s->pace_at = due;
+    else if (!ready(other, now))
+        s->pace_at = fb_window_pace(&other->sent.window, now);
+    else
+        return other;
+    return NULL;
+}
+
 /* Is there so much to send? */
 static bool backlog(const struct fb_session *s, const struct fb_list *streams, uint64_t *bytes) {
     FB_LIST_EACH (it, streams) {
         const struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
         uint64_t credit = s->out_limit - s->out_total, n = fb_stream_backlog(st, credit);
-        /* What the owner could not write yet is there too, where the peer's limits allow it. */
-        uint64_t more = st->wants_room && st->out_limit > st->written ? st->out_limit - st->written
-                                                                      : 0;
-        n += more < credit ? more : credit;
+        /* The owner has more than it can write. How much is not known, and the peer's window says
+         * nothing of it either: that grows with what is on its way. */
+        if (st->pressed)
+            return true;
         if (n >= *bytes)
             return true;
         *bytes -= n;
@@ -189,12 +205,14 @@ void fb_stream_requeue(struct fb_session *s, struct fb_stream *st) {
     fb_list_push(s->bulk_streams.next, &st->send_link);
 }
 
-static struct fb_stream *first_of(const struct fb_session *s, struct fb_list *streams) {
+static struct fb_stream *first_of(struct fb_session *s, struct fb_list *streams) {
     FB_LIST_EACH (it, streams) {
         struct fb_stream *st = FB_CONTAINER(it, struct fb_stream, send_link);
         if (fb_stream_backlog(st, s->out_limit - s->out_total) > 0)
             return st;
         fb_list_remove(it); /* it comes back with more data or a higher limit */
+        if (st->written > st->sent || st->wants_room || st->finished)
+            fb_stream_held_up(s, st);
     }
     return NULL;
 }

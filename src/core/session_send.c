@@ -1,8 +1,9 @@
 #include "base/err.h"
 #include "core/session_impl.h"
 
-#define PIECE_MIN 64                      /* bytes of a stream that are worth a frame */
-#define ECHO_BYTES 4096                   /* of each stream, that are sent twice */
+#define PIECE_MIN 64    /* bytes of a stream that are worth a frame */
+#define ECHO_BYTES 4096 /* of each stream, that are sent twice */
+#define HELP_PACKETS 64 /* of each path, that are looked at for what holds a stream up */
 #define URGENT_RESERVE ((size_t)8 * 1024) /* of the window, for streams that have just begun */
 
 /* A packet being written: frames go to wr, what must be remembered of them to sent. */
@@ -139,15 +140,17 @@ static void put_path_ids(struct draft *d) {
     struct fb_session *s = d->s;
     for (size_t i = 0; i < FB_TOKENS_IN_HAND && !s->client; i++) {
         struct fb_token_entry *t = &s->tokens[i];
+        if (!t->queue)
+            continue; /* at once: a frame has a kilobyte of ranges to clear */
         struct fb_frame f = {.type = FB_FRAME_NEW_TOKEN, .path = t->path, .data = t->token};
-        if (t->queue && put(d, &f, t->path))
-            t->queue = false;
+        t->queue = !put(d, &f, t->path);
     }
     for (size_t i = 0; i < FB_ABANDONS_MAX; i++) {
         struct fb_abandon *a = &s->abandons[i];
+        if (!a->queue)
+            continue;
         struct fb_frame f = {.type = FB_FRAME_PATH_ABANDON, .path = a->path};
-        if (a->queue && put(d, &f, a->path))
-            a->queue = false;
+        a->queue = !put(d, &f, a->path);
     }
 }
 
@@ -155,12 +158,13 @@ static void put_messages(struct draft *d) {
     struct fb_session *s = d->s;
     for (size_t i = 0; i < FB_POSTS_MAX; i++) {
         struct fb_post_out *post = &s->posts[i];
+        if (!post->queue)
+            continue;
         struct fb_frame f = {.type = (enum fb_frame_type)post->post,
                              .value = post->number,
                              .data = post->data,
                              .len = post->len};
-        if (post->queue && put(d, &f, post->number))
-            post->queue = false;
+        post->queue = !put(d, &f, post->number);
     }
     FB_LIST_EACH (it, &s->datagrams_out) {
         struct fb_blob *blob = FB_CONTAINER(it, struct fb_blob, link);
@@ -385,6 +389,61 @@ static size_t send_echo(struct fb_session *s, uint32_t *path, uint8_t *buf, uint
     return finish(&d, buf, now);
 }
 
+/* The lowest offset of the stream that is in flight, and has not been sent a second time. */
+static const struct fb_sent_frame *oldest_held(const struct fb_session *s,
+                                               const struct fb_stream *st, struct fb_path **path,
+                                               uint64_t *sent) {
+    const struct fb_sent_frame *oldest = NULL;
+    FB_LIST_EACH (at, &s->paths) {
+        struct fb_path *p = FB_CONTAINER(at, struct fb_path, link);
+        size_t looked = 0;
+        FB_LIST_EACH (it, &p->sent.in_flight) {
+            const struct fb_sent_packet *packet = FB_CONTAINER(it, struct fb_sent_packet, link);
+            for (size_t i = 0; i < packet->count; i++) {
+                const struct fb_sent_frame *f = &packet->frames[i];
+                if (f->type != FB_FRAME_STREAM || f->id != st->id || f->offset < st->helped ||
+                    (oldest != NULL && f->offset >= oldest->offset))
+                    continue;
+                oldest = f;
+                *path = p;
+                *sent = packet->time;
+            }
+            if (++looked == HELP_PACKETS)
+                break;
+        }
+    }
+    return oldest;
+}
+
+/*
+ * A stream goes no further, because its window or its buffer is full or it has ended, while there
+ * is room on other paths: what holds it up is what a slow one still has. That goes once more by a
+ * path on which it arrives sooner ("opportunistic retransmission": Raiciu et al., NSDI 2012).
+ */
+static size_t send_help(struct fb_session *s, uint32_t *path, uint8_t *buf, uint64_t now) {
+    struct fb_stream *st = s->held_up ? fb_stream_find(s, s->held_up_id) : NULL;
+    struct fb_path *slow, *p;
+    uint64_t sent;
+    s->held_up = st != NULL && !st->reset_sent && !st->send_reset && s->path_count > 1;
+    if (!s->held_up)
+        return 0;
+    if (st->helped < fb_stream_out_base(st))
+        st->helped = fb_stream_out_base(st);
+    const struct fb_sent_frame *f = oldest_held(s, st, &slow, &sent);
+    s->held_up = f != NULL;
+    if (f == NULL || (p = fb_sched_help(s, slow, sent, now)) == NULL)
+        return 0;
+    struct fb_piece piece = {.offset = f->offset, .len = f->len, .fin = f->fin};
+    struct draft d = start(s, p, buf);
+    put_acks(&d, now);
+    if (!fit(&d, st->id, &piece))
+        return 0;
+    put_stream_frame(&d, st, &piece);
+    st->helped = piece.offset + piece.len + piece.fin; /* a FIN alone has no length */
+    *path = p->id;
+    return finish(&d, buf, now);
+}
+
 /* The path's own needs, whatever its window. */
 static size_t send_urgent(struct fb_session *s, struct fb_path *p, uint8_t *buf, uint64_t now) {
     if (p->reply != NULL)
@@ -417,8 +476,10 @@ static size_t send_rest(struct fb_session *s, uint32_t *path, uint8_t *buf, uint
     else if (st != NULL)
         p = fb_sched_data(s, now);
     if (p == NULL) {
-        fb_sched_limited(s, st != NULL, now);
-        return 0;
+        size_t n = st == NULL ? send_help(s, path, buf, now) : 0;
+        if (n == 0)
+            fb_sched_limited(s, st != NULL, now);
+        return n;
     }
     *path = p->id;
     return send_packet(s, p, bulk, buf, now);

@@ -2,8 +2,15 @@
 #include "core/session_impl.h"
 
 #define RTT_MIN (20 * FB_MS)
+/* Of a window that holds its stream up. A sender that starts doubles its rate in each round trip,
+ * and what it is told of the window is a round trip old. */
+#define GROWTH 4
 #define UNSENT_MIN                                                                                 \
     (16 * 1024) /* bytes that each stream may have waiting, whatever the others have */
+
+static uint64_t left(uint64_t limit, uint64_t used) {
+    return used < limit ? limit - used : 0;
+}
 
 struct fb_stream *fb_stream_find(const struct fb_session *s, uint64_t id) {
     return fb_map_get(s->streams, &id);
@@ -15,6 +22,20 @@ static struct fb_stream *owned(const struct fb_session *s, uint64_t id) {
     return st != NULL && !st->silent ? st : NULL;
 }
 
+/*
+ * Where few streams are open a new one begins with more than was agreed upon for all: on a long way
+ * the first window is all that comes in the first round trip. An eighth of what windows may grow by
+ * is for that, so that streams which nobody reads leave the rest to the others.
+ */
+static void open_wider(struct fb_session *s, struct fb_stream *st) {
+    uint64_t most = left(s->config.max_data / 16, s->grown), more = st->window * (GROWTH - 1);
+    if (!s->client || more > most)
+        return;
+    st->window += more;
+    s->grown += more;
+    st->send_limit = true;
+}
+
 struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id) {
     struct fb_stream *st = fb_alloc(s->mem, sizeof *st);
     if (st == NULL)
@@ -22,6 +43,7 @@ struct fb_stream *fb_stream_add(struct fb_session *s, uint64_t id) {
     fb_stream_init(st, s->mem, id);
     st->in_limit = st->window = s->config.first_stream_data;
     st->window_time = s->now;
+    open_wider(s, st);
     st->out_limit = s->peer_stream_data;
     if (fb_map_put(s->streams, &id, st) != 0) {
         fb_free(s->mem, st);
@@ -43,6 +65,11 @@ void fb_stream_wake(struct fb_session *s, struct fb_stream *st) {
     st->event = true;
     if (fb_list_empty(&st->event_link))
         fb_list_push(&s->event_streams, &st->event_link);
+}
+
+void fb_stream_held_up(struct fb_session *s, const struct fb_stream *st) {
+    s->held_up = true;
+    s->held_up_id = st->id;
 }
 
 void fb_stream_settle(struct fb_session *s, struct fb_stream *st) {
@@ -110,10 +137,6 @@ int fb_stream_open(struct fb_session *s, uint64_t *stream) {
 
 /* ---- what is written and not acknowledged ---- */
 
-static uint64_t left(uint64_t limit, uint64_t used) {
-    return used < limit ? limit - used : 0;
-}
-
 /* Dynamic thresholds (Choudhury and Hahne, 1998): each may have half of what is free, so that a
  * stream which is not sent leaves room for the others, and they leave it some. */
 static uint64_t unsent_limit(const struct fb_session *s) {
@@ -135,6 +158,7 @@ void fb_stream_went(struct fb_session *s, struct fb_stream *st, const struct fb_
         return;
     s->out_total += piece->len;
     s->unsent -= piece->len;
+    st->pressed &= st->sent < st->written;
     if (st->wants_room && room_of(s, st) >= unsent_limit(s) / 2)
         fb_stream_wake(s, st);
 }
@@ -144,9 +168,12 @@ size_t fb_stream_room(struct fb_session *s, uint64_t stream) {
     if (st == NULL || st->finished || st->send_reset || st->reset_sent || s->closed || s->closing)
         return 0;
     size_t room = room_of(s, st);
-    if (room == 0)
-        st->wants_room = s->starved = true;
-    return room;
+    if (room > 0)
+        return room;
+    st->wants_room = st->pressed = s->starved = true;
+    if (fb_list_empty(&st->send_link))
+        fb_stream_held_up(s, st);
+    return 0;
 }
 
 size_t fb_stream_write(struct fb_session *s, uint64_t stream, const uint8_t *data, size_t len) {
@@ -155,6 +182,7 @@ size_t fb_stream_write(struct fb_session *s, uint64_t stream, const uint8_t *dat
     if (st == NULL)
         return 0;
     st->wants_room = room < len || room == 0;
+    st->pressed |= st->wants_room;
     s->starved |= st->wants_room;
     if (len > room)
         len = room;
@@ -171,6 +199,7 @@ void fb_stream_finish(struct fb_session *s, uint64_t stream) {
     if (st == NULL || st->finished)
         return;
     st->finished = true;
+    st->pressed = false;
     fb_stream_queue(s, st);
 }
 
@@ -198,7 +227,7 @@ static uint64_t longest_rtt(const struct fb_session *s) {
 
 static void grow_window(struct fb_session *s, struct fb_stream *st) {
     const struct fb_session_config *c = &s->config;
-    uint64_t more = st->window, most = left(c->max_data / 2, s->grown) / 2;
+    uint64_t more = st->window * (GROWTH - 1), most = left(c->max_data / 2, s->grown) / 2;
     uint64_t own = left(c->max_stream_data, st->window);
     more = own < more ? own : more;
     more = most < more ? most : more;
@@ -207,7 +236,7 @@ static void grow_window(struct fb_session *s, struct fb_stream *st) {
 }
 
 /*
- * Told after each quarter of the window. It doubles, within half of what the others have left of
+ * Told after each quarter of the window. It grows, within half of what the others have left of
  * the room for that, where it holds the stream up: where as much as the window is read within two
  * round trips, or the peer has used it up while the owner has read whatever could be read.
  */

@@ -30,12 +30,14 @@ struct fb_stream {
     struct fb_blocks out;
     struct fb_ranges acked, lost;
     uint64_t sent, written;
-    uint64_t out_limit;                      /* the peer's MAX_STREAM_DATA */
+    uint64_t helped;    /* offset below which what is in flight is not to be sent a second time */
+    uint64_t out_limit; /* the peer's MAX_STREAM_DATA */
     bool finished, fin_sent, fin_acked;      /* FIN */
     bool send_reset, reset_sent, reset_done; /* RESET_STREAM: wanted, under way, acknowledged */
     bool send_stop;                          /* STOP_SENDING to be sent */
     uint64_t reset_code;
     bool wants_room; /* a write was cut short */
+    bool pressed;    /* ... and since then there was always something to send */
 
     /* Receiving. Offsets: consumed below read, highest byte seen below highest. */
     struct fb_blocks in;

@@ -75,10 +75,10 @@ size_t fb_window_bytes(const struct fb_window *w) {
     uint64_t bdp = under_way(w), slack = slack_of(w), bytes = 0;
     switch (w->phase) {
     case FB_WINDOW_STARTUP: bytes = larger(2 * bdp + slack, FB_WINDOW_FIRST); break;
-    case FB_WINDOW_GROW:
-    case FB_WINDOW_UP: bytes = bdp + bdp / 2 + slack; break;
+    case FB_WINDOW_GROW: bytes = bdp + bdp / 2 + slack; break;
+    case FB_WINDOW_UP: bytes = bdp + bdp / 4 + slack; break;
     case FB_WINDOW_DRAIN:
-    case FB_WINDOW_CRUISE: bytes = bdp + bdp / 4 + slack; break;
+    case FB_WINDOW_CRUISE: bytes = bdp + bdp / 8 + slack; break;
     case FB_WINDOW_PROBE_RTT: bytes = bdp / 2; break;
     }
     bytes += 4 * fb_window_packet(w);
@@ -185,7 +185,7 @@ static void take_lag(struct fb_window *w) {
     uint64_t mean = w->sample.delays / w->sample.count;
     uint64_t lag = mean > w->last_rtt ? mean - w->last_rtt : 0;
     w->lag = (w->lag * (LAG_PACKETS - n) + lag * n) / LAG_PACKETS;
-    w->lag = w->lag < w->min_rtt ? w->lag : w->min_rtt;
+    w->lag = w->lag < w->min_rtt / 2 ? w->lag : w->min_rtt / 2;
     w->sample.delays = w->sample.count = 0;
 }
 
@@ -287,8 +287,9 @@ static bool round_is_over(const struct fb_window *w, uint64_t now) {
 /* What ends with what is in flight, and with time. */
 static void end_phase(struct fb_window *w, size_t in_flight, uint64_t now) {
     uint64_t bdp = under_way(w), half_slack = slack_of(w) / 2;
-    /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue. */
-    if ((w->phase == FB_WINDOW_STARTUP || w->phase == FB_WINDOW_GROW) &&
+    /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue; and
+     * while the rate still grows from round to round it is what SCTP holds back in its own start. */
+    if ((w->phase == FB_WINDOW_STARTUP || w->phase == FB_WINDOW_GROW) && w->rounds > 0 &&
         w->long_rtts >= LONG_RTTS && (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
         enter(w, FB_WINDOW_DRAIN, now);
     if (w->phase == FB_WINDOW_UP && in_flight >= bdp + bdp / 5 + half_slack)
