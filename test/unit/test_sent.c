@@ -47,7 +47,7 @@ static void add(uint64_t number, size_t size, uint64_t now) {
 
 static void ack(uint64_t lo, uint64_t hi, uint64_t now, unsigned *progress, unsigned *spurious) {
     const struct fb_frame frame = {.type = FB_FRAME_ACK, .range_count = 1, .ranges = {{lo, hi}}};
-    assert_int_equal(fb_sent_ack(&sent, &frame, now, &sink, progress, spurious), 0);
+    assert_int_equal(fb_sent_ack(&sent, &frame, true, now, &sink, progress, spurious), 0);
 }
 
 static void small_packets_count_as_more(void **state) {
