@@ -135,7 +135,7 @@ const description = [
 const id = (match) => [0, 0, 0, 0, 0, 0, 0, match];
 const WELCOME = [2, 1, 0, 0];
 /** @param {number} match */
-const offer = (match) => [4, ...id(match), ...u16(description.length), ...description];
+const offer = (match) => [4, ...id(match), ...Buffer.from('IR'), ...u16(description.length), ...description];
 /** @param {number} match */
 const release = (match) => [7, ...id(match), ...Buffer.from(EGRESS, 'hex'), ...Array(141).fill(8),
   ...Array(256).fill(9)];

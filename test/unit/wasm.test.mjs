@@ -71,7 +71,7 @@ function offer() {
   const text = (/** @type {string} */ s) => [s.length, ...new TextEncoder().encode(s)];
   const desc = [0x10, ...text('aJXQ'), ...text('FIOAcNb/K9XvWO3+FpfPI+Z0'), ...Array(32).fill(0xab),
     1, 0x01, 8, 8, 4, 4, 0x9c, 0x40, 0, 0, 0, 77];
-  return new Uint8Array([OFFER, 0, 0, 0, 0, 0, 0, 0, 5, 0, desc.length, ...desc]);
+  return new Uint8Array([OFFER, 0, 0, 0, 0, 0, 0, 0, 5, 0x49, 0x52, 0, desc.length, ...desc]);
 }
 
 test('one match from switch to farewell', () => {
