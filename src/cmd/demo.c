@@ -24,7 +24,7 @@
 struct settings {
     bool automatic, once;
     uint64_t wait_s, site_port, broker_port, stun_port, proxy_port;
-    const char *browser;
+    const char *browser, *country;
     struct fb_texts allow;
 };
 
@@ -169,6 +169,8 @@ static int start_operator(struct demo *demo) {
         .egress_log = &demo->egress_log,
         .policy = demo->policy,
     };
+    if (demo->set.country != NULL)
+        memcpy(config.country, demo->set.country, FB_COUNTRY_LEN);
     int status = make_network(demo, &config);
     if (status == 0 && (demo->op = fb_operator_new(&config, err)) == NULL)
         status = complain(err, "");
@@ -348,6 +350,10 @@ static void end(struct demo *demo) {
     fb_loop_finish(&demo->loop);
 }
 
+static bool is_country(const char *code) {
+    return strlen(code) == FB_COUNTRY_LEN && strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 2;
+}
+
 int fb_cmd_demo(int argc, char **argv) {
     static struct demo demo;
     struct settings *set = &demo.set;
@@ -366,6 +372,8 @@ int fb_cmd_demo(int argc, char **argv) {
          .number = &set->stun_port, .min = 1, .max = 65535},
         {"proxy-port", "PORT", "of the client's proxy (1080, or a free one)",
          .number = &set->proxy_port, .min = 1, .max = 65535},
+        {"country", "CODE", "what the widget takes for the country of everybody here (unknown)",
+         .text = &set->country},
         {"allow", "ADDRESS:PORT", "let readers connect there too", .texts = &set->allow},
         {0},
     };
@@ -374,6 +382,12 @@ int fb_cmd_demo(int argc, char **argv) {
     int status = fb_args_start(&args, &usage, argc, argv);
     if (status >= 0)
         return status;
+    if (set->country != NULL && !is_country(set->country)) {
+        status = fb_args_fail(&usage, "--country takes two capital letters, not '%s'",
+                              set->country);
+        fb_args_free(&args);
+        return status;
+    }
     /* The steps are printed anyway; the roles' own lines are for those who ask. */
     enum fb_log_level level = args.level == FB_LOG_INFO ? FB_LOG_WARN : args.level;
     demo.broker_log = (struct fb_log){.role = "broker", .level = level};

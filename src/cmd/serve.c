@@ -20,7 +20,7 @@
 #define PER_ADDRESS 256
 
 struct settings {
-    const char *keys, *cert, *key, *stun, *geoip, *dns;
+    const char *keys, *cert, *key, *stun, *geoip, *dns, *censored;
     struct fb_texts listen;
     struct fb_exits exits;
     uint64_t per_address;
@@ -37,6 +37,7 @@ struct serve {
     struct fb_operator *op;
     struct fb_log log, broker_log, egress_log;
     struct fb_network_files files;
+    struct fb_censored censored;
     char no_geoip[FB_COUNTRIES_WHY_MAX]; /* why there are no country tables; "": there are */
     bool stopping;
 };
@@ -89,6 +90,7 @@ static int start_operator(struct serve *serve) {
         .broker_log = &serve->broker_log,
         .egress_log = &serve->egress_log,
         .geoip = serve->geoip,
+        .censored = &serve->censored,
         .policy = serve->policy,
         .cert = serve->set.cert,
         .key = serve->set.key,
@@ -173,6 +175,8 @@ static int start(struct serve *serve) {
         return complain(err, "");
     if (check_addrs(&serve->set) != 0)
         return 1;
+    if (!fb_censored_parse(&serve->censored, serve->set.censored))
+        return complain("--censored takes codes of countries, not", serve->set.censored);
     if (fb_countries_read(serve->set.geoip, &serve->geoip, serve->no_geoip) != 0)
         return complain(serve->no_geoip, "");
     fb_raise_fd_limit();
@@ -223,6 +227,7 @@ int fb_cmd_serve(int argc, char **argv) {
     static struct serve serve;
     struct settings *set = &serve.set;
     set->per_address = PER_ADDRESS;
+    set->censored = FB_CENSORED_USUAL;
     const struct fb_option options[] = {
         {"keys", "DIRECTORY", "what `footbridge network new` has made", .text = &set->keys,
          .required = true},
@@ -240,6 +245,9 @@ int fb_cmd_serve(int argc, char **argv) {
          .texts = &set->exits.allow},
         {"dns", "ADDRESS:PORT", "name server for readers' names (the system's)", .text = &set->dns},
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &set->geoip},
+        {"censored", "CODES",
+         "countries where the widget warns before it starts, or none (" FB_CENSORED_USUAL ")",
+         .text = &set->censored},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",
          .number = &set->per_address, .max = 65535},
         {0},
