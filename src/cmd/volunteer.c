@@ -69,7 +69,7 @@ static int carry(struct run *run, const struct fb_log *log, uint16_t capacity) {
         .join = &member->join,
         .cache_file = member->cache_file[0] != '\0' ? member->cache_file : NULL,
         .software_version = member->software_version,
-        .capacity = capacity,
+        .limits = {.people = capacity},
         .changed = changed,
         .failed = no_network,
         .user = run,
