@@ -53,6 +53,13 @@ static void hold(struct fb_list *list, const uint8_t *data, size_t len) {
     fb_list_push(list, &held->link);
 }
 
+static size_t bytes_held(struct fb_list *list) {
+    size_t bytes = 0;
+    FB_LIST_EACH (it, list)
+        bytes += FB_CONTAINER(it, struct held, link)->len;
+    return bytes;
+}
+
 static void forget_path(struct path *path) {
     drop_held(&path->held[0]);
     drop_held(&path->held[1]);
@@ -195,7 +202,7 @@ static void relay(struct path *path, bool from_client, uint8_t *msg, size_t len)
     case FB_RELAY_DROP: break;
     }
     run(vol);
-    check_queue(path, open ? hop_buffered(hop) : 0);
+    check_queue(path, (open ? hop_buffered(hop) : 0) + bytes_held(&path->held[to]));
 }
 
 void volunteer_from_client(void *ctx, struct hop *hop, uint8_t *msg, size_t len) {
@@ -470,8 +477,11 @@ void volunteer_open_tab(struct volunteer *vol) {
     vol->slot = fb_slot_new(&vol->mem.mem, &vol->rng.rng, &config);
     if (vol->slot == NULL)
         world_fail(&net->world, "volunteer %u: no slot can be made", vol->index);
-    else
+    struct fb_slot_limits limits = {.rate = vol->limit};
+    if (vol->slot != NULL) {
+        fb_slot_set_limits(vol->slot, &limits, now_ms(net));
         fb_slot_switch(vol->slot, true, now_ms(net));
+    }
     world_trace(&net->world, "volunteer %u opens", vol->index);
     run(vol);
 }
