@@ -18,7 +18,8 @@ struct run {
     struct fb_stun *stun;
     struct fb_broker_config config;
     uint8_t link_secret[FB_KEY_LEN];
-    const char *stun_at, *geoip_dir, *censored;
+    const char *stun_at, *geoip_dir;
+    struct fb_censored censored;
     char no_geoip[FB_COUNTRIES_WHY_MAX]; /* why there are no country tables; "": there are */
     struct fb_texts listen;
     uint64_t offers;
@@ -67,11 +68,7 @@ static int start(struct run *run) {
     config->log = &host->log;
     config->document = host->files.bytes;
     config->document_len = host->files.len;
-    if (run->censored != NULL && !fb_censored_parse(&config->censored, run->censored)) {
-        snprintf(host->err, sizeof host->err, "--censored %s: not codes of countries",
-                 run->censored);
-        return FB_ERR_MALFORMED;
-    }
+    config->censored = run->censored;
     config->limits.offers_per_minute = host->local ? 0 : (uint32_t)run->offers;
     memcpy(config->network_id, host->files.join.network, FB_NETWORK_ID_LEN);
     run->broker = fb_broker_new(config, host->err);
@@ -123,7 +120,7 @@ int fb_cmd_broker(int argc, char **argv) {
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &run.geoip_dir},
         {"censored", "CODES",
          "countries where the widget warns before it starts, or none (" FB_CENSORED_USUAL ")",
-         .text = &run.censored},
+         .parse = fb_value_censored, .to = &run.censored, .takes = FB_VALUE_CENSORED},
         {"connections", "N", "connections at most (what the limit on open files allows)",
          .number = &host.connections, .min = 1, .max = 65535},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",
@@ -135,6 +132,7 @@ int fb_cmd_broker(int argc, char **argv) {
     const struct fb_usage usage = {"broker", "introduce readers to volunteers", options, NULL, 0,
                                    0};
     struct fb_args args;
+    fb_censored_parse(&run.censored, FB_CENSORED_USUAL);
     int status = fb_args_start(&args, &usage, argc, argv);
     if (status >= 0)
         return status;

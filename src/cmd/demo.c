@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "cmd/cmd.h"
+#include "cmd/countries.h"
 #include "cmd/demosite.h"
 #include "cmd/operator.h"
 #include "cmd/options.h"
@@ -24,7 +25,8 @@
 struct settings {
     bool automatic, once;
     uint64_t wait_s, site_port, broker_port, stun_port, proxy_port;
-    const char *browser, *country;
+    const char *browser;
+    uint8_t country[FB_COUNTRY_LEN];
     struct fb_texts allow;
 };
 
@@ -169,8 +171,7 @@ static int start_operator(struct demo *demo) {
         .egress_log = &demo->egress_log,
         .policy = demo->policy,
     };
-    if (demo->set.country != NULL)
-        memcpy(config.country, demo->set.country, FB_COUNTRY_LEN);
+    memcpy(config.country, demo->set.country, FB_COUNTRY_LEN);
     int status = make_network(demo, &config);
     if (status == 0 && (demo->op = fb_operator_new(&config, err)) == NULL)
         status = complain(err, "");
@@ -350,10 +351,6 @@ static void end(struct demo *demo) {
     fb_loop_finish(&demo->loop);
 }
 
-static bool is_country(const char *code) {
-    return strlen(code) == FB_COUNTRY_LEN && strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 2;
-}
-
 int fb_cmd_demo(int argc, char **argv) {
     static struct demo demo;
     struct settings *set = &demo.set;
@@ -373,7 +370,7 @@ int fb_cmd_demo(int argc, char **argv) {
         {"proxy-port", "PORT", "of the client's proxy (1080, or a free one)",
          .number = &set->proxy_port, .min = 1, .max = 65535},
         {"country", "CODE", "what the widget takes for the country of everybody here (unknown)",
-         .text = &set->country},
+         .parse = fb_value_country, .to = set->country, .takes = FB_VALUE_COUNTRY},
         {"allow", "ADDRESS:PORT", "let readers connect there too", .texts = &set->allow},
         {0},
     };
@@ -382,12 +379,6 @@ int fb_cmd_demo(int argc, char **argv) {
     int status = fb_args_start(&args, &usage, argc, argv);
     if (status >= 0)
         return status;
-    if (set->country != NULL && !is_country(set->country)) {
-        status = fb_args_fail(&usage, "--country takes two capital letters, not '%s'",
-                              set->country);
-        fb_args_free(&args);
-        return status;
-    }
     /* The steps are printed anyway; the roles' own lines are for those who ask. */
     enum fb_log_level level = args.level == FB_LOG_INFO ? FB_LOG_WARN : args.level;
     demo.broker_log = (struct fb_log){.role = "broker", .level = level};

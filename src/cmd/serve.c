@@ -20,7 +20,7 @@
 #define PER_ADDRESS 256
 
 struct settings {
-    const char *keys, *cert, *key, *stun, *geoip, *dns, *censored;
+    const char *keys, *cert, *key, *stun, *geoip, *dns;
     struct fb_texts listen;
     struct fb_exits exits;
     uint64_t per_address;
@@ -175,8 +175,6 @@ static int start(struct serve *serve) {
         return complain(err, "");
     if (check_addrs(&serve->set) != 0)
         return 1;
-    if (!fb_censored_parse(&serve->censored, serve->set.censored))
-        return complain("--censored takes codes of countries, not", serve->set.censored);
     if (fb_countries_read(serve->set.geoip, &serve->geoip, serve->no_geoip) != 0)
         return complain(serve->no_geoip, "");
     fb_raise_fd_limit();
@@ -227,7 +225,7 @@ int fb_cmd_serve(int argc, char **argv) {
     static struct serve serve;
     struct settings *set = &serve.set;
     set->per_address = PER_ADDRESS;
-    set->censored = FB_CENSORED_USUAL;
+    fb_censored_parse(&serve.censored, FB_CENSORED_USUAL);
     const struct fb_option options[] = {
         {"keys", "DIRECTORY", "what `footbridge network new` has made", .text = &set->keys,
          .required = true},
@@ -247,7 +245,7 @@ int fb_cmd_serve(int argc, char **argv) {
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &set->geoip},
         {"censored", "CODES",
          "countries where the widget warns before it starts, or none (" FB_CENSORED_USUAL ")",
-         .text = &set->censored},
+         .parse = fb_value_censored, .to = &serve.censored, .takes = FB_VALUE_CENSORED},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",
          .number = &set->per_address, .max = 65535},
         {0},

@@ -419,12 +419,26 @@ static void connect_broker(struct fb_volunteer *vol) {
 
 /* ---- what the slot says ---- */
 
+static const char *const troubles[] = {
+    [FB_TROUBLE_NONE] = "",
+    [FB_TROUBLE_UNREACHABLE] = "the broker cannot be reached",
+    [FB_TROUBLE_GARBAGE] = "the broker sent what makes no sense",
+    [FB_TROUBLE_VERSION] = "the broker speaks another version; look for a newer program",
+    [FB_TROUBLE_EGRESS] = "the broker named an egress that the network does not have",
+    [FB_TROUBLE_FLOOD] = "the broker sent more readers than it was asked for",
+    [FB_TROUBLE_SILENT] = "the broker fell silent",
+    [FB_TROUBLE_OVERSIZED] = "a message was longer than any may be",
+};
+
 static void tell(struct fb_volunteer *vol) {
     struct fb_slot_view view;
     fb_volunteer_view(vol, &view);
     const struct fb_slot_view *old = &vol->shown;
     bool same = view.state == old->state && view.broker == old->broker &&
-                view.people_now == old->people_now && view.people_total == old->people_total;
+                view.people_now == old->people_now && view.people_total == old->people_total &&
+                view.paused == old->paused;
+    if (view.trouble != old->trouble)
+        fb_log(vol->config.log, FB_LOG_WARN, "%s", troubles[view.trouble]);
     vol->shown = view;
     if (!same && view.state == FB_SLOT_CONNECTING)
         fb_log(vol->config.log, FB_LOG_INFO, "connecting to the broker");
@@ -434,6 +448,10 @@ static void tell(struct fb_volunteer *vol) {
     else if (!same && view.state == FB_SLOT_WAITING && view.broker)
         fb_log(vol->config.log, FB_LOG_INFO, "waiting for a reader; %" PRIu64 " so far, %.1f MB",
                view.people_total, (double)(view.bytes_up + view.bytes_down) / 1e6);
+    else if (!same && view.state == FB_SLOT_PAUSED)
+        fb_log(vol->config.log, FB_LOG_INFO, "paused: %s; it goes on by itself",
+               (view.paused & FB_PAUSE_BUDGET) != 0 ? "this month's data is used up"
+                                                    : "these are not its hours");
     if (vol->config.changed != NULL && !vol->stopped)
         vol->config.changed(vol->config.user, &view);
 }
@@ -650,7 +668,10 @@ void fb_volunteer_free(struct fb_volunteer *vol) {
 }
 
 void fb_volunteer_view(const struct fb_volunteer *vol, struct fb_slot_view *out) {
-    *out = (struct fb_slot_view){.state = FB_SLOT_OFF, .retry_ms = FB_SLOT_NEVER};
+    *out = (struct fb_slot_view){.state = FB_SLOT_OFF,
+                                 .retry_ms = FB_SLOT_NEVER,
+                                 .used = vol->config.limits.used,
+                                 .month = vol->config.limits.month};
     if (vol->slot != NULL)
         fb_slot_view(vol->slot, out);
     out->people_total += vol->people;
