@@ -10,8 +10,18 @@
 
 #define LINE_MAX_LEN 64
 
+/* A decimal number of at most `most` digits, and what ends it. */
+static bool number(const char **at, unsigned most, char end, uint64_t *out) {
+    const char *first = *at;
+    for (*out = 0; **at >= '0' && **at <= '9' && *at < first + most; ++*at)
+        *out = *out * 10 + (uint64_t)(**at - '0');
+    return *at > first && *(*at)++ == end;
+}
+
 void fb_spent_read(const char *path, struct fb_spent *out) {
-    char line[LINE_MAX_LEN] = "", end;
+    char line[LINE_MAX_LEN] = "";
+    const char *at = line;
+    uint64_t month, used;
     FILE *file = fopen(path, "re");
     *out = (struct fb_spent){0};
     if (file == NULL)
@@ -19,9 +29,8 @@ void fb_spent_read(const char *path, struct fb_spent *out) {
     size_t len = fread(line, 1, sizeof line - 1, file);
     fclose(file);
     line[len] = '\0';
-    if (sscanf(line, "%6" SCNu32 " %19" SCNu64 "%c", &out->month, &out->used, &end) != 3 ||
-        end != '\n')
-        *out = (struct fb_spent){0};
+    if (number(&at, 6, ' ', &month) && number(&at, 19, '\n', &used))
+        *out = (struct fb_spent){.month = (uint32_t)month, .used = used};
 }
 
 int fb_spent_write(const char *path, const struct fb_spent *spent) {

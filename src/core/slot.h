@@ -179,10 +179,10 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
 
 /*
  * One message that arrived on a hop of match m, before glue sends it on: decides, and counts its
- * bytes. queued: what the other hop's send buffers hold (not what waits): of the WebSocket one number, of
- * the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do not
- * matter). Too much queued or waiting closes the match: DROP, and actions to poll. So does an empty
- * message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send
+ * bytes. queued: what the other hop's send buffers hold, without what waits: of the WebSocket one
+ * number, of the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do
+ * not matter). Too much queued or waiting closes the match: DROP, and actions to poll. So does an
+ * empty message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send
  * it on.
  */
 enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,

@@ -54,7 +54,7 @@ unsigned fb_slot_paused(struct fb_slot *slot, uint64_t now_ms) {
     if (slot->has_clock) {
         slot->minute = clock_at(slot, now_ms);
         uint32_t month = month_of(slot->minute / DAY_MIN);
-        if (slot->view.month != month)
+        if (slot->view.month != month && slot->view.month != 0)
             slot->view.used = 0;
         slot->view.month = month;
     }

@@ -12,6 +12,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Origin, noise } from '../browser/origin.mjs';
 import { Program, footbridge, run, until } from '../browser/program.mjs';
+import { freePort } from './ports.mjs';
 
 describe('broker and egress apart', () => {
   const dir = mkdtempSync(join(tmpdir(), 'footbridge-apart-'));

@@ -58,7 +58,11 @@ describe('footbridge volunteer', () => {
     return program.output.match(/127\.0\.0\.1:\d+/)?.[0] ?? '';
   };
 
-  /** A reader who never has enough; what he has got so far. @param {string} proxy @param {string} name */
+  /**
+   * A reader who never has enough; what he has got so far.
+   * @param {string} proxy
+   * @param {string} name
+   */
   const read = (proxy, name) => {
     const got = { bytes: 0 };
     const curl = spawn('curl', ['--silent', '--noproxy', '', '--proxy', `socks5h://${proxy}`,
@@ -113,7 +117,7 @@ describe('footbridge volunteer', () => {
     console.log(`# relayed ${((relayed(text) - before) * 8 / seconds / 1e6).toFixed(3)} Mbit/s, ` +
       `readers got ${got.map((each) => (each / 1e6).toFixed(3)).join(' and ')}`);
     within((relayed(text) - before) * 8 / seconds, RATE, 'what is relayed');
-    within(got[0] + got[1], RATE, 'what readers get');
+    within((got[0] + got[1]) / 0.95, RATE, 'what readers get, headers and acknowledgements aside');
     for (const each of got) within(each, (got[0] + got[1]) / 2, 'a half');
     assert.equal(value(text, 'rate_limit_bytes_per_second'), 250000);
     assert.equal(value(text, 'people'), 2);
@@ -178,7 +182,7 @@ describe('footbridge volunteer', () => {
     for (const [hour, says] of /** @type {[number, RegExp][]} */ ([
       [18, /paused: these are not its hours/], [6, /connecting/]])) {
       const west = (new Date().getUTCHours() - hour + 24) % 24;
-      zone = `XXX${west > 12 ? west - 24 : west}`; // where it is about that hour now
+      zone = `UTX${west > 12 ? west - 24 : west}`; // where it is about that hour now
       const program = volunteer(join(dir, 'hours'), '--hours', '01:00-12:00');
       await program.says(says);
       await program.stop();
@@ -221,7 +225,8 @@ describe('footbridge volunteer', () => {
     programs.push(program);
     await program.says(/\r\x1b\[Khelping \d, \d so far; \d+\.\d Mbit\/s; \d+\.\d GB this month/);
     const lines = program.output.split('\n');
-    assert.ok(lines.slice(0, -1).every((line) => line.startsWith('\r\x1b[Kvolunteer: ')), program.output);
+    for (const line of lines.slice(0, -1))
+      assert.ok(line.startsWith('\r\x1b[Kvolunteer: '), program.output);
   });
 });
 

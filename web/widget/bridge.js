@@ -18,8 +18,8 @@
  *   | { do: 'view', view: View }} Order
  *
  * What the frame tells the bridge: what the visitor chose and what the budget's month has used so
- * far; where this is; the local clock, in minutes since it showed 1970-01-01 00:00, now and again; a
- * channel at once after it was created; a peer that is closed, has failed or could not be made.
+ * far; where this is; the local clock, in minutes since it showed 1970-01-01 00:00, now and again;
+ * a channel at once after it was created; a peer that is closed, has failed or could not be made.
  * @typedef {{ did: 'switch', on: boolean }
  *   | { did: 'settings', settings: Settings, used: number, month: number }
  *   | { did: 'place', metered: boolean, lowBattery: boolean }
@@ -49,7 +49,8 @@
  *   fb_switch(on: number, now: number): void, fb_set_nat(nat: number): void,
  *   fb_set_limits(people: number, rate: number, budget: number, used: number, month: number,
  *     from: number, to: number, flags: number, now: number): void,
- *   fb_set_clock(minutes: number, now: number): void, fb_set_place(flags: number, now: number): void,
+ *   fb_set_clock(minutes: number, now: number): void,
+ *   fb_set_place(flags: number, now: number): void,
  *   fb_broker_open(now: number): void, fb_broker_closed(code: number, now: number): void,
  *   fb_broker_message(len: number, now: number): void,
  *   fb_peer_described(peer: number, len: number, now: number): number,
@@ -134,8 +135,8 @@ export class Bridge {
       case 'settings': {
         const { settings: s, used, month } = news;
         this.#used = { used, month };
-        this.#set(news.did, (slot) => slot.fb_set_limits(s.people, s.rate / 8, s.budget, used, month,
-          s.from, s.to, Number(s.metered) + 2 * Number(s.battery), performance.now()));
+        this.#set(news.did, (slot) => slot.fb_set_limits(s.people, s.rate / 8, s.budget, used,
+          month, s.from, s.to, Number(s.metered) + 2 * Number(s.battery), performance.now()));
         break;
       }
       case 'place':
@@ -440,9 +441,10 @@ export class Bridge {
   #next(match, fromClient) {
     const data = match.waiting[fromClient].shift();
     if (!data) return;
+    const slot = /** @type {Slot} */ (this.#slot);
     this.#look(match, fromClient);
-    this.#pass(match, fromClient, data, /** @type {Slot} */ (this.#slot).fb_next(match.m, fromClient,
-      data.byteLength, performance.now()));
+    this.#pass(match, fromClient, data,
+      slot.fb_next(match.m, fromClient, data.byteLength, performance.now()));
   }
 
   /**
