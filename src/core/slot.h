@@ -182,8 +182,8 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
  * bytes. queued: what the other hop's send buffers hold, without what waits: of the WebSocket one
  * number, of the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do
  * not matter). Too much queued or waiting closes the match: DROP, and actions to poll. So does an
- * empty message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send
- * it on.
+ * empty message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to
+ * send it on.
  */
 enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
                             size_t len, const uint32_t *queued, uint32_t *lane, uint64_t now_ms);

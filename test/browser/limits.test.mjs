@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The visitor's limits in a real tab of Chromium: the bridge in its worker and its peer connections,
- * as the frame has them, with two readers.
+ * The visitor's limits in a real tab of Chromium: the bridge in its worker and its peer
+ * connections, as the frame has them, with two readers.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
