@@ -126,9 +126,10 @@ struct fb_slot {
     uint32_t clock;  /* minutes, at clock_ms */
     uint32_t minute; /* what it showed when that was last looked at */
     uint64_t clock_ms;
-    uint64_t now_ms;  /* of the last event that matters to what waits */
-    uint64_t paid_us; /* what was sent is paid for by then */
-    uint64_t turn;    /* the tag of what went last */
+    uint64_t now_ms;    /* of the last event that matters to what waits */
+    uint64_t paid_us;   /* what was sent is paid for by then */
+    uint64_t turn;      /* the tag of what went last */
+    uint64_t waited_ms; /* when something had to wait */
     enum broker broker;
     uint64_t broker_deadline; /* DOWN: next try; CONNECTING, GREETING: give up; WELCOME: STATUS */
     uint64_t welcome_ms;      /* since when */

@@ -1,6 +1,9 @@
 /* What passes between a match's two hops, and what waits. */
 #include "core/slot_impl.h"
 
+/* So long after something had to wait, the speed limit is what bounds the paths. */
+#define LIMITED_MS 1000
+
 enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client) {
     switch (first_byte) {
     case FB_KIND_SESSION: return FB_RELAY_PASS;
@@ -129,6 +132,7 @@ static enum fb_relay take(struct fb_slot *slot, struct match *match, enum hop to
         return pass(slot, match, to, len, queued, lane, now_ms);
     match->wait[to].count++;
     match->wait[to].bytes += len;
+    slot->waited_ms = now_ms;
     return FB_RELAY_WAIT;
 }
 
@@ -183,7 +187,8 @@ static bool take_hop(struct fb_slot *slot, struct match *match, bool from_client
     case FB_HOP_FAREWELL: take_farewell(slot, match, from_client, msg->farewell); return true;
     case FB_HOP_FULL:
         /* What is full by this side's own choice, more lanes do not help. */
-        if (match->stage == CARRYING && !some_wait(slot))
+        if (match->stage == CARRYING &&
+            (slot->limits.rate == 0 || now_ms - slot->waited_ms > LIMITED_MS))
             match->todo |= SAY_FULL;
         return !from_client;
     case FB_HOP_LANE_OFFER:

@@ -204,6 +204,9 @@ static void few_at_low_speed(void **state) {
     relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 100);
     fb_slot_hop(slot, m, false, full, sizeof full, 100);
     expect_nothing(slot);
+    /* When nothing has had to wait for a while, it is the line that is full. */
+    fb_slot_hop(slot, m, false, full, sizeof full, 1101);
+    expect_hop(slot, FB_SLOT_PEER_SEND, FB_HOP_FULL);
     fb_slot_free(slot);
 }
 
