@@ -19,7 +19,7 @@ function show(view) {
   // An unchanged line is left alone: it would be read out again.
   if (at('status').textContent !== status) at('status').textContent = status;
   at('helped').textContent = new Intl.NumberFormat(table.lang).format(view.total);
-  at('carried').textContent = bytes(view.bytes);
+  at('carried').textContent = bytes(view.up + view.down);
 }
 
 function flip() {

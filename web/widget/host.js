@@ -13,7 +13,8 @@ import { Peers } from './peers.js';
 /** @typedef {(news: News, transfer?: any[]) => void} Tell */
 
 /** Before anything has begun. @type {View} */
-const OFF = { state: 'off', now: 0, total: 0, bytes: 0 };
+const OFF = { state: 'off', paused: [], trouble: '', now: 0, people: [], total: 0, up: 0, down: 0,
+  used: 0, month: 0, country: '' };
 
 /**
  * Data channels can be handed to a worker in Chromium and Firefox.
