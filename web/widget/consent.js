@@ -37,7 +37,11 @@ export const confirmed = () => !framed || proves || kept().confirmed;
  */
 function ask(done) {
   if (asking && !asking.closed) return asking.focus();
-  asking = open(new URL(`confirm.html${location.hash}`, import.meta.url), '', WINDOW);
+  try {
+    asking = open(new URL(`confirm.html${location.hash}`, import.meta.url), '', WINDOW);
+  } catch { // a sandbox forbids it
+    asking = null;
+  }
   listening?.abort();
   listening = new AbortController();
   addEventListener('message', ({ source, origin, data }) => {

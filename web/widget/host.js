@@ -183,9 +183,14 @@ export class Host {
         this.#leads = lock !== null;
         resolve(this.#leads);
         return lock && new Promise(() => {});
-      }).catch(() => { // stolen, by the one with a companion
-        this.#leads = false;
-        page.postMessage({ hello: true });
+      }).catch(() => {
+        if (this.#leads) { // stolen, by the one with a companion
+          this.#leads = false;
+          page.postMessage({ hello: true });
+        } else { // locks are forbidden, as storage is: each is for itself
+          this.#page = undefined;
+          resolve(true);
+        }
       });
     });
   }
