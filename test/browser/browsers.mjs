@@ -143,6 +143,11 @@ class Chromium {
     return visitOn(await this.newPage(look), url);
   }
 
+  /** @param {any} page one of this browser's @param {string} url */
+  visitOn(page, url) {
+    return visitOn(page, url);
+  }
+
   /** Ends it as the kernel ends programs. */
   kill() {
     this.server.process().kill('SIGKILL');
@@ -192,6 +197,11 @@ class Firefox {
    */
   async visit(url, look) {
     return visitOn(await this.newPage(look), url);
+  }
+
+  /** @param {any} page one of this browser's @param {string} url */
+  visitOn(page, url) {
+    return visitOn(page, url);
   }
 
   kill() {

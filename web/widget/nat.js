@@ -16,8 +16,11 @@ const ANSWER_MS = 4000;
  */
 export async function look(stun) {
   const pc = new RTCPeerConnection({ iceServers: stun.map((urls) => ({ urls })) });
-  /** By family: the addresses and ports that the servers saw. @type {Set<string>[]} */
-  const seen = [new Set(), new Set()];
+  /**
+   * What the servers saw, by the candidates' foundation: the same for the same own address, which
+   * browsers hide (RFC 8445 section 5.1.1.3). @type {Map<string | null, Set<string>>}
+   */
+  const seen = new Map();
   let silent = false;
   try {
     await new Promise((done, failed) => {
@@ -26,9 +29,10 @@ export async function look(stun) {
         done(undefined);
       }, ANSWER_MS);
       pc.onicecandidate = ({ candidate }) => {
-        if (candidate?.type === 'srflx' && candidate.protocol === 'udp')
-          seen[Number(candidate.address?.includes(':'))].add(
-            `${candidate.address} ${candidate.port}`);
+        if (candidate?.type === 'srflx') {
+          const { foundation, address, port } = candidate;
+          seen.set(foundation, (seen.get(foundation) ?? new Set()).add(`${address} ${port}`));
+        }
         if (candidate) return;
         clearTimeout(timer);
         done(undefined);
@@ -39,7 +43,7 @@ export async function look(stun) {
   } finally {
     pc.close();
   }
-  const udp = seen.some(({ size }) => size > 0) || !silent;
-  const hard = seen.some(({ size }) => size > 1);
+  const udp = seen.size > 0 || !silent;
+  const hard = [...seen.values()].some(({ size }) => size > 1);
   return { udp, nat: hard ? 'hard' : udp && !silent && stun.length > 1 ? 'easy' : 'unknown' };
 }
