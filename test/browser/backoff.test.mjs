@@ -1,5 +1,5 @@
 // @ts-check
-/** An operator's address that is down: tried again ever more rarely. bridge.js by a clock of its own. */
+/** An operator's address that is down is tried ever more rarely: bridge.js by its own clock. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -268,6 +268,7 @@ export async function launch(name, trusting = false) {
 export async function launchProfile(name) {
   if (name === 'firefox') return launch(name);
   const { chromium } = await import('playwright-core');
+  const args = [...CHROMIUM_FLAGS, '--disable-features=Translate']; // the last list counts
   return new Profile(await chromium.launchPersistentContext('',
-    { executablePath: browserPath(name), args: [...CHROMIUM_FLAGS, '--disable-features=Translate'] }));
+    { executablePath: browserPath(name), args }));
 }

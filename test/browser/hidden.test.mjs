@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A tab that another one hides goes on helping, and answers a reader whom it did not know before. In
- * Chromium as visitors start it: playwright's defaults would switch off what slows hidden tabs down,
- * so it is driven by its own protocol.
+ * A tab that another one hides goes on helping, and answers a reader whom it did not know before.
+ * In Chromium as visitors start it: playwright's defaults would switch off what slows hidden tabs
+ * down, so it is driven by its own protocol.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -18,7 +18,8 @@ import { Origin, noiseHash } from './origin.mjs';
 import { Program, quick, run, withDeadline } from './program.mjs';
 import { Publisher } from './publisher.mjs';
 
-const SECONDS = { chromium: process.env.FB_FULL ? 600 : 90, firefox: process.env.FB_FULL ? 90 : 20 };
+const FULL = Boolean(process.env.FB_FULL);
+const SECONDS = FULL ? { chromium: 600, firefox: 90 } : { chromium: 90, firefox: 20 };
 const RATE = 256 * 1024;
 const PAGE_MS = 3000;
 

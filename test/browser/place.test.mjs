@@ -1,5 +1,5 @@
 // @ts-check
-/** What the widget finds out about where it is: NAT, UDP, metered connection, battery, time, country. */
+/** What the widget finds out about where it is: NAT, UDP, metered connection, battery, country. */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';

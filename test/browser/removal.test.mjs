@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The widget is taken off the page in mid-download: everything closes at once, and the download goes
- * on elsewhere.
+ * The widget is taken off the page in mid-download: everything closes at once, and the download
+ * goes on elsewhere.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -20,8 +20,8 @@
  *   | { do: 'view', view: View }} Order
  *
  * What the frame tells the bridge: a channel at once after it was created; a peer that is closed,
- * has failed or could not be made; local civil minutes since 1970-01-01T00:00 local. anyway: although
- * the visitor's own country is on the network's list of those that censor.
+ * has failed or could not be made; local civil minutes since 1970-01-01T00:00 local. anyway:
+ * although the visitor's own country is on the network's list of those that censor.
  * @typedef {{ did: 'switch', on: boolean, anyway?: boolean }
  *   | { did: 'settings', settings: import('./store.js').Settings, used: number, month: number }
  *   | { did: 'place', metered: boolean, lowBattery: boolean }

@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * Is this connection fit for helping? Asks two STUN servers from one socket: an answer says that UDP
- * works here, and two different ones (another port for another server) that this NAT is hard to
+ * Is this connection fit for helping? Asks two STUN servers from one socket: an answer says that
+ * UDP works here, and two different ones (another port for another server) that this NAT is hard to
  * reach through (RFC 5780 section 4.3, as far as browsers tell).
  *
- * Browsers leave out an answer that equals the own address, where there is no NAT; so silence is told
- * by the clock: a server that answers lets gathering end at once, one that does not takes seconds.
+ * Browsers leave out an answer that equals the own address, where there is no NAT; so silence is
+ * told by the clock: a server that answers lets gathering end at once, one that does not takes
+ * seconds.
  */
 
 const ANSWER_MS = 4000;
