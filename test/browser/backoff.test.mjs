@@ -116,7 +116,7 @@ test('a broker that is not there', async () => {
     WebSocket: class {
       constructor() {
         attempts.push(now);
-        queueMicrotask(() => /** @type {any} */ (this).onclose?.());
+        queueMicrotask(() => /** @type {any} */ (this).onclose?.({ code: 1006 }));
       }
 
       close() {}

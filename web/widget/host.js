@@ -256,10 +256,10 @@ export class Host {
     };
   }
 
-  /** What the bridge shows; what it leaves out is as in NOTHING. @param {any} view */
-  #heard({ bytes = 0, ...view }) {
+  /** @param {import('./bridge.js').View} view what the bridge shows */
+  #heard(view) {
     const last = this.#seen;
-    const seen = { ...NOTHING, down: bytes, ...view };
+    const seen = { ...view, censored: view.censored ?? '' };
     if (seen.state === 'trouble') seen.trouble ||= 'unreachable';
     if (seen.month === last.month) seen.used = Math.max(seen.used, last.used);
     this.#seen = seen;
