@@ -10,74 +10,53 @@
 const FRAME = new URL('frame.html', import.meta.url).href;
 const PASSED = ['layout', 'theme', 'globe', 'stats', 'lang', 'rate', 'people', 'info', 'donate'];
 
-// An object, which needs no style-src. Sizes follow from attributes and the room there is, and not
-// from what the frame shows: nothing moves later. The page's rules for the element win over :host.
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(`
-:host { display: block; container-type: inline-size; max-inline-size: 480px; }
-iframe {
-  display: block; inline-size: 100%; block-size: 264px;
-  border: 0; border-radius: 14px; color-scheme: light dark;
-}
-@container (max-width: 400px) { iframe { block-size: 312px; } }
-:host(:is([globe=""], [globe=on], [globe=true])) iframe { block-size: 488px; }
-:host([layout=banner]) { max-inline-size: none; }
-:host([layout=banner]) iframe { block-size: 88px; }
-@container (max-width: 720px) { :host([layout=banner]) iframe { block-size: 136px; } }
-@container (max-width: 400px) { :host([layout=banner]) iframe { block-size: 176px; } }
-:host([layout=badge]) { max-inline-size: 260px; }
-:host([layout=badge]) iframe { block-size: 64px; }
-button { display: none; }
-:host([layout=floating]) {
+/** Pixels: the most that it is wide; then its height in a column above 720, above 400, and less. */
+const SIZES = /** @type {const} */ ({
+  panel: [480, 264, 264, 312],
+  banner: [9999, 88, 136, 176],
+  floating: [360, 312, 312, 312],
+  badge: [260, 64, 64, 64],
+});
+const GLOBE = 224; // higher with a globe
+
+const FLOATING = `
+:host {
   position: fixed; z-index: 1000; inset-block-end: 16px; inset-inline-end: 16px;
-  inline-size: 260px; max-inline-size: calc(100vw - 32px);
+  inline-size: calc(100vw - 32px);
 }
-:host([layout=floating]) iframe {
-  max-block-size: calc(100vh - 72px); box-shadow: 0 4px 20px #0004;
-}
-:host([layout=floating]:not([folded=off], [folded=false])) iframe { block-size: 64px; }
-:host([layout=floating]:is([folded=off], [folded=false])) { inline-size: 360px; }
-:host([layout=floating]) button {
+iframe { max-block-size: calc(100vh - 72px); box-shadow: 0 4px 20px #0004; }
+button {
   display: block; inline-size: 44px; block-size: 32px; margin: 0; padding: 0;
-  margin-block-end: 6px; margin-inline-start: auto;
-  border: 1px solid GrayText; border-radius: 16px;
-  color-scheme: light dark; background: Canvas; color: CanvasText; cursor: pointer;
+  margin-block-end: 6px; margin-inline-start: auto; border: 1px solid GrayText;
+  border-radius: 16px; background: Canvas; color: CanvasText; cursor: pointer;
 }
-:host([theme=light]) button { color-scheme: light; }
-:host([theme=dark]) button { color-scheme: dark; }
 button::before {
   content: ''; display: block; inline-size: 9px; block-size: 9px; margin: -5px auto 0;
   border: solid; border-width: 0 2px 2px 0; transform: rotate(45deg);
 }
-button[aria-expanded=false]::before { margin-block-start: 4px; transform: rotate(225deg); }
-:host([hidden]) { display: none; }
-@media print { :host { display: none; } }
-`);
+button[aria-expanded=false]::before { margin-block-start: 4px; transform: rotate(225deg); }`;
+
+/** @param {string | null} text @param {boolean} otherwise as attributes.js reads flags */
+const flag = (text, otherwise) => /^(on|true|)$/.test(text ?? '-') ||
+  (otherwise && !/^(off|false)$/.test(text ?? '-'));
 
 class FootbridgeWidget extends HTMLElement {
   static observedAttributes = [...PASSED, 'folded'];
+  #shadow = this.attachShadow({ mode: 'open' });
+  #sheet = new CSSStyleSheet(); // needs no style-src
   /** @type {HTMLIFrameElement | undefined} */ #frame;
-  #fold = document.createElement('button');
+  /** @type {HTMLButtonElement | undefined} */ #fold;
   #address = '';
   #changing = false;
 
-  constructor() {
-    super();
-    const shadow = this.attachShadow({ mode: 'open' });
-    shadow.adoptedStyleSheets = [sheet];
-    this.#fold.type = 'button';
-    this.#fold.setAttribute('aria-label', 'Footbridge'); // "expanded" is said in any language
-    this.#fold.onclick = () => this.setAttribute('folded', this.#folded ? 'off' : 'on');
-    shadow.append(this.#fold);
-  }
-
   connectedCallback() {
+    this.#shadow.adoptedStyleSheets = [this.#sheet];
     this.#read();
-    this.#frame = document.createElement('iframe');
-    this.#frame.src = this.#address;
-    this.#frame.title = 'Footbridge';
-    this.#frame.referrerPolicy = 'no-referrer';
-    this.#fold.after(this.#frame);
+    const frame = document.createElement('iframe');
+    frame.src = this.#address;
+    frame.title = 'Footbridge';
+    frame.referrerPolicy = 'no-referrer';
+    this.#shadow.append(this.#frame = frame);
   }
 
   disconnectedCallback() {
@@ -88,7 +67,7 @@ class FootbridgeWidget extends HTMLElement {
   connectedMoveCallback() {} // moveBefore() leaves the frame as it is
 
   attributeChangedCallback() {
-    if (this.#changing) return; // several at once are one change
+    if (this.#changing || !this.#frame) return; // several at once are one change
     this.#changing = true;
     queueMicrotask(() => {
       this.#changing = false;
@@ -99,17 +78,59 @@ class FootbridgeWidget extends HTMLElement {
     });
   }
 
-  get #folded() {
-    return !/^(off|false)$/.test(this.getAttribute('folded') ?? '');
-  }
-
+  /** What the attributes say now. A folded one is a badge in the corner. */
   #read() {
     const fragment = new URLSearchParams();
-    for (const name of PASSED)
-      if (this.hasAttribute(name)) fragment.set(name, this.getAttribute(name) ?? '');
-    if (fragment.get('layout') === 'floating' && this.#folded) fragment.set('layout', 'badge');
-    this.#fold.setAttribute('aria-expanded', String(!this.#folded));
+    for (const name of PASSED) {
+      const text = this.getAttribute(name);
+      if (text !== null) fragment.set(name, text);
+    }
+    const floating = fragment.get('layout') === 'floating';
+    const folded = flag(this.getAttribute('folded'), true);
+    if (floating && folded) fragment.set('layout', 'badge');
     this.#address = `${FRAME}#${fragment}`; // without '#' it would be another load
+    this.#size(fragment, floating ? FLOATING : '');
+    this.#fold?.remove();
+    if (floating) this.#shadow.prepend(this.#fold = this.#makeFold(folded, fragment.get('theme')));
+  }
+
+  /**
+   * Sizes follow from attributes and the room there is, not from what the frame shows: nothing moves
+   * later. Rules of the page for the element win over those for :host.
+   * @param {URLSearchParams} fragment
+   * @param {string} more rules
+   */
+  #size(fragment, more) {
+    const layout = /** @type {keyof typeof SIZES} */ (fragment.get('layout') ?? '');
+    const [width, ...heights] = Object.hasOwn(SIZES, layout) ? SIZES[layout] : SIZES.panel;
+    const globe = flag(fragment.get('globe'), false) && !/^(banner|badge)$/.test(layout);
+    const [wide, middle, narrow] = heights.map((height) =>
+      `iframe { block-size: ${height + (globe ? GLOBE : 0)}px; }`);
+    this.#sheet.replaceSync(`
+:host { display: block; container-type: inline-size; max-inline-size: ${width}px; }
+iframe {
+  display: block; inline-size: 100%; border: 0; border-radius: 14px; color-scheme: light dark;
+}
+${wide}
+@container (max-width: 720px) { ${middle} }
+@container (max-width: 400px) { ${narrow} }
+${more}
+:host([hidden]) { display: none; }
+@media print { :host { display: none; } }`);
+  }
+
+  /** @param {boolean} folded @param {string | null} theme */
+  #makeFold(folded, theme) {
+    const fold = document.createElement('button');
+    fold.type = 'button';
+    fold.style.colorScheme = /^(light|dark)$/.test(theme ?? '') ? theme ?? '' : 'light dark';
+    fold.setAttribute('aria-label', 'Footbridge'); // "expanded" is said in any language
+    fold.setAttribute('aria-expanded', String(!folded));
+    fold.onclick = () => {
+      this.setAttribute('folded', folded ? 'off' : 'on');
+      queueMicrotask(() => this.#fold?.focus());
+    };
+    return fold;
   }
 }
 
