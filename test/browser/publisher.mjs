@@ -71,7 +71,9 @@ const pages = (operator) => {
     },
     'article.css': { html: 'footbridge-widget { display: block; min-height: 264px }',
       headers: { 'content-type': 'text/css' } },
-    changed: { html: article('<footbridge-widget></footbridge-widget>').replace(hash, 'A'.repeat(64)) },
+    changed: {
+      html: article('<footbridge-widget></footbridge-widget>').replace(hash, 'A'.repeat(64)),
+    },
     several: {
       html: article(['', 'layout="banner" theme="dark"', 'lang="en" layout="badge" theme="light"',
         'layout="floating"', 'layout="nonsense" globe="perhaps"']

@@ -7,16 +7,16 @@
  * widget looks, never whether it is on. Pages pin this file by its hash: once released it is never
  * changed, a change is a widget-2.js beside it (doc/widget.md). So it imports nothing.
  */
-const FRAME = new URL('frame.html', import.meta.url).href;
+const FRAME = import.meta.url.replace(/[^/]*([?#].*)?$/, 'frame.html');
 const PASSED = ['layout', 'theme', 'globe', 'stats', 'lang', 'rate', 'people', 'info', 'donate'];
 
 /** Pixels: the most that it is wide; then its height in a column above 720, above 400, and less. */
-const SIZES = /** @type {const} */ ({
-  panel: [480, 264, 264, 312],
-  banner: [9999, 88, 136, 176],
-  floating: [360, 312, 312, 312],
-  badge: [260, 64, 64, 64],
-});
+const PANEL = [480, 264, 264, 312];
+const SIZES = new Map([
+  ['banner', [9999, 88, 136, 176]],
+  ['floating', [360, 312, 312, 312]],
+  ['badge', [260, 64, 64, 64]],
+]);
 const GLOBE = 224; // higher with a globe
 
 const FLOATING = `
@@ -80,30 +80,29 @@ class FootbridgeWidget extends HTMLElement {
 
   /** What the attributes say now. A folded one is a badge in the corner. */
   #read() {
-    const fragment = new URLSearchParams();
-    for (const name of PASSED) {
-      const text = this.getAttribute(name);
-      if (text !== null) fragment.set(name, text);
-    }
-    const floating = fragment.get('layout') === 'floating';
+    const floating = this.getAttribute('layout') === 'floating';
     const folded = flag(this.getAttribute('folded'), true);
-    if (floating && folded) fragment.set('layout', 'badge');
-    this.#address = `${FRAME}#${fragment}`; // without '#' it would be another load
-    this.#size(fragment, floating ? FLOATING : '');
+    const layout = floating && folded ? 'badge' : this.getAttribute('layout');
+    const written = [];
+    for (const name of PASSED) {
+      const text = name === 'layout' ? layout : this.getAttribute(name);
+      if (text !== null) written.push(`${name}=${encodeURIComponent(text)}`);
+    }
+    this.#address = `${FRAME}#${written.join('&')}`; // without '#' it would be another load
+    this.#size(layout ?? '', floating ? FLOATING : '');
     this.#fold?.remove();
-    if (floating) this.#shadow.prepend(this.#fold = this.#makeFold(folded, fragment.get('theme')));
+    if (floating) this.#shadow.prepend(this.#fold = this.#makeFold(folded));
   }
 
   /**
-   * Sizes follow from attributes and the room there is, not from what the frame shows: nothing moves
-   * later. Rules of the page for the element win over those for :host.
-   * @param {URLSearchParams} fragment
+   * Sizes follow from attributes and the room there is, not from what the frame shows: nothing
+   * moves later. Rules of the page for the element win over those for :host.
+   * @param {string} layout
    * @param {string} more rules
    */
-  #size(fragment, more) {
-    const layout = /** @type {keyof typeof SIZES} */ (fragment.get('layout') ?? '');
-    const [width, ...heights] = Object.hasOwn(SIZES, layout) ? SIZES[layout] : SIZES.panel;
-    const globe = flag(fragment.get('globe'), false) && !/^(banner|badge)$/.test(layout);
+  #size(layout, more) {
+    const [width, ...heights] = SIZES.get(layout) ?? PANEL;
+    const globe = flag(this.getAttribute('globe'), false) && !/^(banner|badge)$/.test(layout);
     const [wide, middle, narrow] = heights.map((height) =>
       `iframe { block-size: ${height + (globe ? GLOBE : 0)}px; }`);
     this.#sheet.replaceSync(`
@@ -119,11 +118,12 @@ ${more}
 @media print { :host { display: none; } }`);
   }
 
-  /** @param {boolean} folded @param {string | null} theme */
-  #makeFold(folded, theme) {
+  /** @param {boolean} folded */
+  #makeFold(folded) {
+    const theme = this.getAttribute('theme') ?? '';
     const fold = document.createElement('button');
     fold.type = 'button';
-    fold.style.colorScheme = /^(light|dark)$/.test(theme ?? '') ? theme ?? '' : 'light dark';
+    fold.style.colorScheme = /^(light|dark)$/.test(theme) ? theme : 'light dark';
     fold.setAttribute('aria-label', 'Footbridge'); // "expanded" is said in any language
     fold.setAttribute('aria-expanded', String(!folded));
     fold.onclick = () => {

@@ -18,7 +18,7 @@ defined('ABSPATH') || exit;
 const FOOTBRIDGE_WIDGET_OPTION = 'footbridge_widget';
 const FOOTBRIDGE_WIDGET_SCRIPT = '/widget-1.js';
 /* Of that script, whichever operator serves it: version 1 never changes. */
-const FOOTBRIDGE_WIDGET_INTEGRITY = 'sha384-yLshNGoo7xaZD2fp2dXx0G49BiDt9VBRQvzGKNXIdkSIWjpZ53zbZ94hQ4Yqm9Je';
+const FOOTBRIDGE_WIDGET_INTEGRITY = 'sha384-U/2G+TIMFDD0zRfw7RaaKbv43xkQJ8zovDAwY+Nj7dOeiitoVH6n9N68NYpqDVO0';
 
 /** The widget's attributes: name => kind, default and what values there are. */
 function footbridge_widget_attributes(): array {
