@@ -55,6 +55,8 @@ const pages = (operator) => {
     `<h1>News</h1>${TEXT}${widgets}${TEXT}${TEXT}${TEXT}`;
   return {
     plain: { html: head + tag },
+    // All that may be fetched beside: a globe, another language.
+    full: { html: head + tag.replace('<footbridge-widget', '<footbridge-widget globe lang="fa"') },
     strict: {
       html: head + tag,
       headers: {
