@@ -10,14 +10,17 @@
 const FRAME = import.meta.url.replace(/[^/]*([?#].*)?$/, 'frame.html');
 const PASSED = ['layout', 'theme', 'globe', 'stats', 'lang', 'rate', 'people', 'info', 'donate'];
 
-/** Pixels: the most that it is wide; then its height in a column above 720, above 400, and less. */
-const PANEL = [480, 264, 264, 312];
+/** The frames of one page find each other by it, to share a bridge. */
+const PAGE = String(Math.random()).slice(2);
+
+/** Pixels: how wide at most, how high; then, in a column of so much at most, how high instead. */
+const PANEL = [480, 264, 400, 332];
 const SIZES = new Map([
-  ['banner', [9999, 88, 136, 176]],
-  ['floating', [360, 312, 312, 312]],
-  ['badge', [260, 64, 64, 64]],
+  ['banner', [9999, 108, 959, 152, 480, 212]],
+  ['floating', [360, 332]],
+  ['badge', [320, 64, 319, 80]],
 ]);
-const GLOBE = 224; // higher with a globe
+const GLOBE = 488; // high, with a globe
 
 const FLOATING = `
 :host {
@@ -83,12 +86,12 @@ class FootbridgeWidget extends HTMLElement {
     const floating = this.getAttribute('layout') === 'floating';
     const folded = flag(this.getAttribute('folded'), true);
     const layout = floating && folded ? 'badge' : this.getAttribute('layout');
-    const written = [];
+    const written = [`page=${PAGE}`];
     for (const name of PASSED) {
       const text = name === 'layout' ? layout : this.getAttribute(name);
       if (text !== null) written.push(`${name}=${encodeURIComponent(text)}`);
     }
-    this.#address = `${FRAME}#${written.join('&')}`; // without '#' it would be another load
+    this.#address = `${FRAME}#${written.join('&')}`;
     this.#size(layout ?? '', floating ? FLOATING : '');
     this.#fold?.remove();
     if (floating) this.#shadow.prepend(this.#fold = this.#makeFold(folded));
@@ -101,18 +104,18 @@ class FootbridgeWidget extends HTMLElement {
    * @param {string} more rules
    */
   #size(layout, more) {
-    const [width, ...heights] = SIZES.get(layout) ?? PANEL;
-    const globe = flag(this.getAttribute('globe'), false) && !/^(banner|badge)$/.test(layout);
-    const [wide, middle, narrow] = heights.map((height) =>
-      `iframe { block-size: ${height + (globe ? GLOBE : 0)}px; }`);
+    let [width, height, ...others] = SIZES.get(layout) ?? PANEL;
+    if (flag(this.getAttribute('globe'), false) && !/^(banner|badge)$/.test(layout))
+      [height, others] = [GLOBE, []];
+    for (let i = 0; i < others.length; i += 2)
+      more += `@container (max-width: ${others[i]}px) {
+        iframe { block-size: ${others[i + 1]}px; } }`;
     this.#sheet.replaceSync(`
 :host { display: block; container-type: inline-size; max-inline-size: ${width}px; }
 iframe {
-  display: block; inline-size: 100%; border: 0; border-radius: 14px; color-scheme: light dark;
+  display: block; inline-size: 100%; block-size: ${height}px; border: 0; border-radius: 14px;
+  color-scheme: light dark;
 }
-${wide}
-@container (max-width: 720px) { ${middle} }
-@container (max-width: 400px) { ${narrow} }
 ${more}
 :host([hidden]) { display: none; }
 @media print { :host { display: none; } }`);
