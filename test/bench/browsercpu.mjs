@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * CPU time of all of Chromium's processes for a GB relayed by the widget, by turns with the simplest
- * relay page.
+ * CPU time of all of Chromium's processes for a GB relayed by the widget, by turns with the
+ * simplest relay page.
  */
 import { relayRun } from './baseline.mjs';
 import { treeSeconds } from './machine.mjs';

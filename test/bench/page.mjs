@@ -19,7 +19,8 @@ const SECONDS = 20;
 async function processOf(page) {
   const then = new Map(renderers().map((pid) => [pid, mainThreadSeconds(pid)]));
   await page.evaluate('{ const end = Date.now() + 500; while (Date.now() < end); }');
-  const spent = renderers().map((pid) => ({ pid, s: mainThreadSeconds(pid) - (then.get(pid) ?? 0) }));
+  const spent = renderers().map((pid) =>
+    ({ pid, s: mainThreadSeconds(pid) - (then.get(pid) ?? 0) }));
   return spent.sort((a, b) => b.s - a.s)[0].pid;
 }
 

@@ -8,7 +8,7 @@ import { median } from '../bench/stats.mjs';
 import { browserPath, launch } from './browsers.mjs';
 import { Network } from './network.mjs';
 import { Publisher } from './publisher.mjs';
-import { until } from './program.mjs';
+import { comes, until } from './program.mjs';
 
 /** What only a bridge needs, or a globe that is in view. */
 const HEAVY = /\.wasm$|\/(worker|bridge|globe|land)\.js$|\/v1\//;
@@ -104,7 +104,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         async () => (await caches.keys()).length,
         async () => (await navigator.serviceWorker.getRegistrations()).length]
         .map(async (count) => count()).map((count) => count.catch((error) =>
-          /denied|SecurityError/.test(error) ? 0 : String(error))))`; // a store that is refused is empty
+          /denied|SecurityError/.test(error) ? 0 : String(error))))`; // what is refused is empty
       for (const place of [page, frame])
         assert.deepEqual(await place.evaluate(kept), [0, 0, 0, 0, 0, 0]);
       assert.equal(await page.evaluate('document.fonts.size'), 0);
@@ -164,12 +164,11 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
           ${first}.setAttribute('layout', 'banner');
           ${first}.removeAttribute('people');
         }`);
-        await frame.waitForFunction(`location.hash.endsWith('&layout=banner&theme=dark')`,
-          { timeout: 15000 });
+        await comes(frame, `location.hash.endsWith('&layout=banner&theme=dark')`);
         await page.evaluate(`{
           for (const { name } of [...${first}.attributes]) ${first}.removeAttribute(name);
         }`);
-        await frame.waitForFunction(`/^#page=\\d+$/.test(location.hash)`, { timeout: 15000 });
+        await comes(frame, `/^#page=\\d+$/.test(location.hash)`);
         assert.equal(await frame.evaluate('window.mark'), 1, 'the frame was loaded again');
         assert.equal(await page.evaluate('history.length'), steps);
         assert.equal(await frame.evaluate(
@@ -191,8 +190,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
           kept.setAttribute('theme', 'dark');
         }`);
         const [frame] = await shown(page);
-        await frame.waitForFunction(`location.hash.endsWith('&layout=badge&theme=dark')`,
-          { timeout: 15000 });
+        await comes(frame, `location.hash.endsWith('&layout=badge&theme=dark')`);
         await page.evaluate(`document.body.append(kept)`);
         assert.equal(await page.evaluate(`kept.shadowRoot.querySelectorAll('iframe').length`), 1);
         const [before] = await shown(page);
@@ -254,7 +252,7 @@ test('nothing moves on the page: not by the widget, its changes, or the switch',
         ${first}.setAttribute('lang', 'fa');
         ${first}.setAttribute('stats', 'off');
       }`);
-      await frame.waitForFunction(`location.hash.includes('stats')`);
+      await comes(frame, `location.hash.includes('stats')`);
       assert.deepEqual(await shifts(), [], 'with the room reserved by a rule');
       await page.evaluate(`new Promise((done) => {
         document.body.prepend(Object.assign(document.createElement('p'), { textContent: 'Late' }));
