@@ -49,22 +49,29 @@ class FootbridgeWidget extends HTMLElement {
   #sheet = new CSSStyleSheet(); // needs no style-src
   /** @type {HTMLIFrameElement | undefined} */ #frame;
   /** @type {HTMLButtonElement | undefined} */ #fold;
-  #address = '';
+  #address = ''; // that the frame is to have
+  #there = ''; // that it was sent to
+  #loaded = false;
   #changing = false;
 
   connectedCallback() {
     this.#shadow.adoptedStyleSheets = [this.#sheet];
     this.#read();
     const frame = document.createElement('iframe');
-    frame.src = this.#address;
+    frame.src = this.#there = this.#address;
     frame.title = 'Footbridge';
     frame.referrerPolicy = 'no-referrer';
+    frame.onload = () => {
+      this.#loaded = true;
+      this.#go();
+    };
     this.#shadow.append(this.#frame = frame);
   }
 
   disconnectedCallback() {
     this.#frame?.remove();
     this.#frame = undefined;
+    this.#loaded = false;
   }
 
   connectedMoveCallback() {} // moveBefore() leaves the frame as it is
@@ -74,11 +81,15 @@ class FootbridgeWidget extends HTMLElement {
     this.#changing = true;
     queueMicrotask(() => {
       this.#changing = false;
-      const before = this.#address;
       this.#read();
-      // By src it would be a step in the page's history.
-      if (this.#address !== before) this.#frame?.contentWindow?.location.replace(this.#address);
+      this.#go();
     });
+  }
+
+  /** By src it would be a step in the page's history; sent on while it loads, a frame may get lost. */
+  #go() {
+    if (!this.#loaded || this.#address === this.#there) return;
+    this.#frame?.contentWindow?.location.replace(this.#there = this.#address);
   }
 
   /** What the attributes say now. A folded one is a badge in the corner. */
