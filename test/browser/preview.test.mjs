@@ -67,7 +67,8 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       assert.match(await text('frame'), /frame\.html#layout=badge&#38;theme=dark&#38;globe=/);
       await comes(page,
         `document.querySelector('footbridge-widget').getAttribute('theme') === 'dark'`);
-      const frame = page.frames().find((/** @type {any} */ one) => one.url().includes('frame.html'));
+      const frame = page.frames().find((/** @type {any} */ one) =>
+        one.url().includes('frame.html'));
       await comes(frame, `location.hash.includes('layout=badge&theme=dark')`);
     });
 

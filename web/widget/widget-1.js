@@ -86,7 +86,7 @@ class FootbridgeWidget extends HTMLElement {
     });
   }
 
-  /** By src it would be a step in the page's history; sent on while it loads, a frame may get lost. */
+  /** By src it would be a step in the history; a frame sent on while it loads may get lost. */
   #go() {
     if (!this.#loaded || this.#address === this.#there) return;
     this.#frame?.contentWindow?.location.replace(this.#there = this.#address);
