@@ -11,16 +11,19 @@
 
 /**
  * What the bridge asks of the frame: to answer an offer; to describe what has been gathered by now,
- * because it took long enough; to close a peer; to show.
+ * because it took long enough; to close a peer; to learn the NAT's kind from two STUN servers; to
+ * show.
  * @typedef {{ do: 'peer', peer: number, sdp: string, stun: string[] }
  *   | { do: 'enough', peer: number }
  *   | { do: 'close', peer: number }
+ *   | { do: 'nat', stun: string[] }
  *   | { do: 'view', view: View }} Order
  *
  * What the frame tells the bridge: what the visitor chose and what the budget's month has used so
  * far; where this is; the local clock, in minutes since it showed 1970-01-01 00:00, now and again;
  * a channel at once after it was created; a peer that is closed, has failed or could not be made.
- * @typedef {{ did: 'switch', on: boolean }
+ * anyway: although the visitor's own country is on the network's list of those that censor.
+ * @typedef {{ did: 'switch', on: boolean, anyway?: boolean }
  *   | { did: 'settings', settings: Settings, used: number, month: number }
  *   | { did: 'place', metered: boolean, lowBattery: boolean }
  *   | { did: 'clock', minutes: number }
@@ -34,10 +37,12 @@
  * @typedef {{ people: number, rate: number, budget: number, from: number, to: number,
  *   metered: boolean, battery: boolean }} Settings
  *
- * month: year * 100 + month, whose bytes `used` are; trouble: the last thing that went wrong.
+ * month: year * 100 + month, whose bytes `used` are; trouble: the last thing that went wrong;
+ * censored: the visitor's own country, where the bridge has therefore not started.
  * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'paused' | 'trouble',
  *   paused: string[], trouble: string, now: number, people: { id: number, country: string }[],
- *   total: number, up: number, down: number, used: number, month: number, country: string }} View
+ *   total: number, up: number, down: number, used: number, month: number, country: string,
+ *   censored?: string }} View
  *
  * What the broker serves as /v1/widget.
  * @typedef {{ version: number, broker: string, local: boolean, stun: string[],
@@ -108,7 +113,9 @@ export class Bridge {
   /** @type {Map<number, Lane>} */ #lanes = new Map();
   #held = new Uint32Array(LANES);
   #on = false;
+  #anyway = false;
   #loading = false;
+  /** @type {Timer | undefined} */ #retry;
   #trouble = false;
   #files = ''; // what went wrong before there was a slot
   /** What the slot is told when it comes to be. @type {Map<string, (slot: Slot) => void>} */
@@ -128,6 +135,8 @@ export class Bridge {
     switch (news.did) {
       case 'switch':
         this.#on = news.on;
+        this.#anyway = news.anyway === true;
+        clearTimeout(this.#retry);
         if (this.#slot) this.#run((slot, now) => slot.fb_switch(news.on ? 1 : 0, now));
         else if (news.on) this.#load(0);
         else this.#blank('off');
@@ -170,10 +179,10 @@ export class Bridge {
     this.#run(tell);
   }
 
-  /** While there is no slot. @param {View['state']} state */
-  #blank(state) {
+  /** While there is no slot. @param {View['state']} state @param {string} [censored] */
+  #blank(state, censored) {
     this.#post({ do: 'view', view: { state, paused: [], trouble: this.#files, now: 0, people: [],
-      total: 0, up: 0, down: 0, ...this.#used, country: '' } });
+      total: 0, up: 0, down: 0, ...this.#used, country: '', censored } });
   }
 
   /**
@@ -189,16 +198,24 @@ export class Bridge {
         fetch(new URL('v1/widget', import.meta.url)).then((reply) => reply.json()),
         WebAssembly.instantiateStreaming(fetch(new URL('slot.wasm', import.meta.url))),
       ]);
+      if (config.censored && !this.#anyway) return this.#decline(config.country || '??');
       this.#boot(config, /** @type {any} */ (wasm.instance.exports));
+      this.#post({ do: 'nat', stun: config.stun?.slice(0, 2) ?? [] });
     } catch {
       const wait = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
-      setTimeout(() => this.#load(failures + 1), wait * (1 + Math.random() / 4));
+      this.#retry = setTimeout(() => this.#load(failures + 1), wait * (1 + Math.random() / 4));
       this.#files = 'files';
       if (this.#on) this.#blank('trouble');
     } finally {
       this.#loading = false;
     }
     if (this.#slot && this.#on) this.#run((slot, now) => slot.fb_switch(1, now));
+  }
+
+  /** Does not start where that may harm the visitor, until told again. @param {string} censored */
+  #decline(censored) {
+    this.#on = false;
+    this.#blank('off', censored);
   }
 
   /**
@@ -578,4 +595,14 @@ export class Bridge {
       this.#viewTimer = undefined;
     }
   }
+}
+
+/** Tells a bridge the local time, now and each minute. @param {(news: News) => void} tell */
+export function keepTime(tell) {
+  const say = () => tell({
+    did: 'clock',
+    minutes: Math.floor(Date.now() / 60000) - new Date().getTimezoneOffset(),
+  });
+  setInterval(say, 60000);
+  say();
 }

@@ -14,18 +14,15 @@ const host = new Host();
 /** @param {import('./host.js').View} view */
 function show(view) {
   face.dataset.state = view.state;
-  knob.setAttribute('aria-checked', String(host.on));
+  knob.setAttribute('aria-checked', String(view.on));
   const status = text(view.state, view.now);
   // An unchanged line is left alone: it would be read out again.
   if (at('status').textContent !== status) at('status').textContent = status;
-  at('helped').textContent = new Intl.NumberFormat(table.lang).format(view.total);
-  at('carried').textContent = bytes(view.up + view.down);
+  at('helped').textContent = new Intl.NumberFormat(table.lang).format(view.helped);
+  at('carried').textContent = bytes(view.carried);
 }
 
-function flip() {
-  host.flip(!host.on);
-  show(host.view);
-}
+const flip = () => host.flip(!host.view.on);
 
 /** @param {boolean} open */
 function explain(open) {
@@ -50,7 +47,7 @@ function write() {
 write();
 host.show(show);
 if (typeof RTCPeerConnection === 'function' && typeof WebAssembly === 'object') {
-  arm(knob, flip);
+  arm(knob, flip, (why) => (face.dataset.refused = why));
 } else {
   face.dataset.state = 'unable';
   at('status').textContent = text('unable');

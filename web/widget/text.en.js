@@ -14,6 +14,16 @@ export default {
   carried: 'Carried',
   what: 'What does this mean?',
   back: 'Back',
+  paused: 'Paused',
+  confirm: 'Do you want to help?',
+  confirmText:
+    'The page you came from asks to use your browser as a bridge. Your internet address becomes ' +
+    'visible to the people you help. You are asked once for this site.',
+  confirmYes: 'Yes, I want to help',
+  confirmApart:
+    'That page keeps this window apart from itself, so you can only help from here. Keep this ' +
+    'window open while you do.',
+  confirmHere: 'Help in this window',
   about: [
     'While the switch is on and this page is open, your browser passes on encrypted data for ' +
       'people in countries that block the free press. Close the page or flip the switch, and it ' +
