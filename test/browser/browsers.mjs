@@ -53,7 +53,30 @@ export class Visit {
     await this.page.bringToFront();
     await (this.iframe.scrollIntoViewIfNeeded ?? this.iframe.scrollIntoView).call(this.iframe);
     const armed = await this.frame.waitForSelector(ARMED, { timeout: 15000 });
+    const { on } = await this.face();
     await armed.click();
+    if (typeof this.page.browser !== 'function') return; // Chromium can tell what is visible
+    const late = Date.now() + 15000;
+    while ((await this.face()).on === on) {
+      if (Date.now() > late) throw new Error('the switch did not move');
+      await (await this.asks())?.yes();
+    }
+  }
+
+  /** The window that asks whether the visitor meant it, where one is open. */
+  async asks() {
+    const pages = await this.page.browser().pages();
+    const page = pages.find((/** @type {any} */ one) => one.url().includes('/confirm.html'));
+    return page && {
+      page,
+      yes: async () => {
+        await page.bringToFront();
+        const yes = await page.waitForSelector('#yes:not([aria-disabled])', { timeout: 15000 });
+        const closed = new Promise((done) => page.once('close', done));
+        await Promise.race([yes.click(), closed]); // it closes under the click
+        await this.page.bringToFront();
+      },
+    };
   }
 
   /** @returns {Promise<Face>} what the visitor sees */

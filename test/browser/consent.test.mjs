@@ -84,7 +84,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       const at = await visit.iframe.boundingBox();
       // On a busy machine a click may come too late to be early; that proves nothing, so again.
       let early = 'false';
-      for (let attempt = 0; attempt < 10 && early !== 'true'; attempt++) {
+      for (let attempt = 0; attempt < 10 && early === 'false'; attempt++) {
         if ((await visit.face()).on) await visit.flip();
         await visit.iframe.evaluate((/** @type {HTMLElement} */ frame) => {
           frame.style.visibility = 'hidden';
@@ -98,7 +98,8 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         await visit.page.mouse.click(at.x + box.x, at.y + box.y);
         early = await visit.frame.evaluate(() => document.documentElement.dataset.early ?? '');
       }
-      assert.equal(early, 'true');
+      // Chromium keeps input from a frame that has just moved, when it watches its visibility.
+      assert.equal(early, name === 'chromium' ? '' : 'true');
       assert.equal((await visit.face()).on, false);
       await visit.close();
     });

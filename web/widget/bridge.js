@@ -11,25 +11,32 @@
 
 /**
  * What the bridge asks of the frame: to answer an offer; to describe what has been gathered by now,
- * because it took long enough; to close a peer; to show.
+ * because it took long enough; to close a peer; to learn the NAT's kind from two STUN servers; to
+ * show.
  * @typedef {{ do: 'peer', peer: number, sdp: string, stun: string[] }
  *   | { do: 'enough', peer: number }
  *   | { do: 'close', peer: number }
+ *   | { do: 'nat', stun: string[] }
  *   | { do: 'view', view: View }} Order
  *
  * What the frame tells the bridge: a channel at once after it was created; a peer that is closed,
- * has failed or could not be made.
- * @typedef {{ did: 'switch', on: boolean }
+ * has failed or could not be made; local civil minutes since 1970-01-01T00:00 local. anyway: although
+ * the visitor's own country is on the network's list of those that censor.
+ * @typedef {{ did: 'switch', on: boolean, anyway?: boolean }
+ *   | { did: 'settings', settings: import('./store.js').Settings, used: number, month: number }
+ *   | { did: 'place', metered: boolean, lowBattery: boolean }
+ *   | { did: 'clock', minutes: number }
+ *   | { did: 'nat', nat: 'unknown' | 'easy' | 'hard' }
  *   | { did: 'channel', peer: number, channel: RTCDataChannel }
  *   | { did: 'described', peer: number, sdp: string }
  *   | { did: 'closed', peer: number }} News
  *
  * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'trouble', now: number,
- *   total: number, bytes: number }} View
+ *   total: number, bytes: number, censored?: string }} View
  *
  * What the broker serves as /v1/widget.
  * @typedef {{ version: number, broker: string, local: boolean, stun: string[],
- *   egresses: { id: string, url: string }[] }} Config
+ *   egresses: { id: string, url: string }[], country?: string, censored?: boolean }} Config
  *
  * @typedef {{
  *   memory: WebAssembly.Memory, fb_in(): number, fb_out(): number, fb_held(): number,
@@ -83,7 +90,9 @@ export class Bridge {
   /** @type {Map<number, Lane>} */ #lanes = new Map();
   #held = new Uint32Array(LANES);
   #on = false;
+  #anyway = false;
   #loading = false;
+  /** @type {Timer | undefined} */ #retry;
   #trouble = false;
   /** @type {Timer | undefined} */ #timer;
   #due = Infinity;
@@ -99,6 +108,8 @@ export class Bridge {
     switch (news.did) {
       case 'switch':
         this.#on = news.on;
+        this.#anyway = news.anyway === true;
+        clearTimeout(this.#retry);
         if (this.#slot) this.#run((slot, now) => slot.fb_switch(news.on ? 1 : 0, now));
         else if (news.on) this.#load(0);
         else this.#post({ do: 'view', view: { state: 'off', now: 0, total: 0, bytes: 0 } });
@@ -130,16 +141,24 @@ export class Bridge {
         fetch(new URL('v1/widget', import.meta.url)).then((reply) => reply.json()),
         WebAssembly.instantiateStreaming(fetch(new URL('slot.wasm', import.meta.url))),
       ]);
+      if (config.censored && !this.#anyway) return this.#decline(config.country ?? '');
       this.#boot(config, /** @type {any} */ (wasm.instance.exports));
+      this.#post({ do: 'nat', stun: config.stun.slice(0, 2) });
     } catch {
       const wait = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
-      setTimeout(() => this.#load(failures + 1), wait);
+      this.#retry = setTimeout(() => this.#load(failures + 1), wait);
       if (this.#on)
         this.#post({ do: 'view', view: { state: 'trouble', now: 0, total: 0, bytes: 0 } });
     } finally {
       this.#loading = false;
     }
     if (this.#slot && this.#on) this.#run((slot, now) => slot.fb_switch(1, now));
+  }
+
+  /** Does not start where that may harm the visitor, until told again. @param {string} censored */
+  #decline(censored) {
+    this.#on = false;
+    this.#post({ do: 'view', view: { state: 'off', now: 0, total: 0, bytes: 0, censored } });
   }
 
   /**
@@ -500,4 +519,14 @@ export class Bridge {
       this.#viewTimer = undefined;
     }
   }
+}
+
+/** Tells a bridge the local time, now and each minute. @param {(news: News) => void} tell */
+export function keepTime(tell) {
+  const say = () => tell({
+    did: 'clock',
+    minutes: Math.floor(Date.now() / 60000) - new Date().getTimezoneOffset(),
+  });
+  setInterval(say, 60000);
+  say();
 }

@@ -9,10 +9,10 @@
 import { read } from './attributes.js';
 import { arm } from './consent.js';
 import { Host } from './host.js';
-import { bytes, choose, country, lang, number, speak, speed, text } from './text.js';
+import { bytes, choose, country, lang, number, speak, speakMore, speed, text } from './text.js';
 
 /** @typedef {import('./host.js').View} View */
-/** @typedef {'about' | 'settings' | 'details' | 'censored' | 'covered'} Page */
+/** @typedef {'about' | 'settings' | 'details' | 'censored'} Page */
 
 const NEWS_MS = 8000;
 const QUIET_MS = 10000; // between two things said aloud
@@ -86,7 +86,8 @@ function say(line) {
 /** @type {ReturnType<typeof setTimeout> | undefined} */ let old;
 
 /** Somebody new crosses the bridge. @param {View} view */
-function greet({ people }) {
+function greet({ people, elsewhere }) {
+  if (elsewhere) put('news', text('elsewhere'));
   const last = people.filter(({ id }) => !known.has(id)).pop();
   known = new Set(people.map(({ id }) => id));
   if (!last) return;
@@ -101,18 +102,23 @@ function greet({ people }) {
   ], { duration: 2200, easing: 'ease-in-out' });
 }
 
+/** Why the visitor's click did nothing (consent.js). @param {'' | 'covered' | 'confirm'} why */
+async function refused(why) {
+  face.dataset.refused = why;
+  if (why) await speakMore();
+  put('news', why && text(why === 'covered' ? 'covered' : 'asks'));
+  if (why) say(text(why === 'covered' ? 'covered' : 'asks'));
+}
+
 /** @param {Page} page */
 async function open(page) {
-  if (SMALL.matches && page !== 'censored' && page !== 'covered') {
-    const fragment = new URLSearchParams(location.hash.slice(1));
-    fragment.set('layout', 'panel');
-    fragment.set('page', page);
-    window.open(`frame.html#${fragment}`, '', 'popup,width=420,height=600');
+  if (SMALL.matches && page === 'about') {
+    window.open(`frame.html#layout=panel&lang=${lang}&open=about`, '',
+      'popup,noopener,width=420,height=600');
     return;
   }
-  const [panels] = await Promise.all([import('./panels.js'), import('./text.js')
-    .then(({ speakMore }) => speakMore())]);
-  panels.open(page, host, options);
+  const [panels] = await Promise.all([import('./panels.js'), speakMore()]);
+  panels.open(page, host);
 }
 
 /** @type {import('./globe.js').Globe | undefined} */ let globe;
@@ -145,7 +151,7 @@ async function look() {
   at('stats').hidden = !options.stats;
   link('info', options.info);
   link('donate', options.donate);
-  host.offer?.(options);
+  host.suggest?.({ rate: options.rate * 1e6, people: options.people });
   const wish = choose(options.lang);
   if (wish !== lang) {
     await speak(wish);
@@ -167,6 +173,5 @@ globeSeen.observe(at('globe'));
 host.show(show);
 await look();
 // Nobody is to flip what has not told them what it does.
-if (able) arm(knob, () => host.flip(!host.view.on));
-const page = /\bpage=(about|settings|details)\b/.exec(location.hash)?.[1];
-if (page) open(/** @type {Page} */ (page));
+if (able) arm(knob, () => host.flip(!host.view.on), refused);
+if (location.hash.endsWith('&open=about')) open('about');

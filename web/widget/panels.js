@@ -105,11 +105,6 @@ const PAGES = {
       ],
     };
   },
-
-  covered: () => ({
-    title: text('coveredTitle'),
-    body: [make('p', { textContent: text('covered') })],
-  }),
 };
 
 /**
@@ -180,8 +175,21 @@ function settings(host) {
     check('battery', settings.battery, (battery) => set({ battery })),
     make('div', {},
       check('keep', settings.keep, (keep) => set({ keep })),
-      make('p', { className: 'hint', textContent: text('keepHint') })));
+      make('p', { className: 'hint', textContent: text('keepHint') })),
+    ...(window === top || host.view.elsewhere ? [] : [leave(host)]));
   return body;
+}
+
+/** The companion window. @param {Host} host */
+function leave(host) {
+  const hint = make('p', { className: 'hint', textContent: text('leaveHint') });
+  const button = make('button', { type: 'button', className: 'plain', textContent: text('leave') });
+  button.onclick = ({ isTrusted }) => {
+    if (!isTrusted) return;
+    if (host.leave()) close();
+    else hint.textContent = text('asks');
+  };
+  return make('div', { className: 'leave' }, button, hint);
 }
 
 /**

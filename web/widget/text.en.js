@@ -36,19 +36,21 @@ export const panels = {
   back: 'Back',
   about1:
     'While the switch is on and this page is open, your browser passes on encrypted data for ' +
-    'people in countries that block the free press. Close the page or flip the switch, and it ends.',
+    'people in countries that block the free press. Close the page or flip the switch, and ' +
+    'it ends.',
   about2:
-    'You can neither see nor change what they read: it is sealed between their device and our ' +
-    'server. Websites are reached from our server, never from your connection.',
+    'You can neither see nor change what they read: it is sealed between their device and ' +
+    'our server. Websites are reached from our server, never from your connection.',
   about3:
-    'Your internet address becomes visible to the people you help, as in a video call, and to ' +
-    'whoever watches their connection. If that could put you at risk where you live, leave the ' +
-    'switch off.',
+    'Your internet address becomes visible to the people you help, as in a video call, and ' +
+    'to whoever watches their connection. If that could put you at risk where you live, ' +
+    'leave the switch off.',
   about4:
-    'It uses your upload and download, and both count if you pay for data. You can set limits.',
+    'It uses your upload and download, and both count if you pay for data. You can set ' +
+    'limits.',
   about5:
-    'Nothing is installed, and no one but you can turn it on. Your settings and two numbers, people ' +
-    'helped and data carried, are kept in this browser and nowhere else.',
+    'Nothing is installed, and no one but you can turn it on. Your settings and two numbers, ' +
+    'people helped and data carried, are kept in this browser and nowhere else.',
   rate: 'Speed at most',
   unlimited: 'No limit',
   people: 'People at once',
@@ -64,14 +66,15 @@ export const panels = {
   leave: 'Keep helping after I leave',
   leaveHint: 'Opens a small window that goes on when this page is closed.',
   idle1:
-    'Nobody who needs a bridge has been sent to you yet. Leave the switch on: the wait may be ' +
-    'seconds or hours, and it costs you nothing.',
+    'Nobody who needs a bridge has been sent to you yet. Leave the switch on: the wait may ' +
+    'be seconds or hours, and it costs you nothing.',
   idleOff: 'The switch is off.',
   connection: 'Your connection',
   natUnknown: 'Not tested yet. The test is made when the switch is on.',
   natEasy: 'Good: nearly everybody can reach you.',
   natHard:
-    'Your router lets few people through. You can still help some of them, and will wait longer.',
+    'Your router lets few people through. You can still help some of them, and will wait ' +
+    'longer.',
   place: 'Your country, as the network sees it',
   last: 'Last trouble',
   none: 'None',
@@ -91,13 +94,22 @@ export const panels = {
   },
   censoredTitle: 'Do you need a bridge yourself?',
   censored:
-    'You seem to be in {country}, where the network is used to read blocked pages. This switch is ' +
-    'for helping others, and it makes your address visible to strangers.',
+    'You seem to be in {country}, where the network is used to read blocked pages. This ' +
+    'switch is for helping others, and it makes your address visible to strangers.',
   program: 'Get the program for readers',
   anyway: 'Continue anyway',
   notNow: 'Not now',
-  coveredTitle: 'The switch was covered',
   covered:
-    'Something on this page lies over the switch, so your click did not count. Scroll a little, ' +
-    'close what covers it, and try again.',
+    'Something on this page lies over the switch, so your click did not count. Scroll a ' +
+    'little, close what covers it, and try again.',
+  confirm: 'Do you want to help?',
+  confirmText:
+    'The page you came from asks to use your browser as a bridge. Your internet address ' +
+    'becomes visible to the people you help. You are asked once for this site.',
+  confirmYes: 'Yes, I want to help',
+  confirmApart:
+    'That page keeps this window apart from itself, so you can only help from here. Keep ' +
+    'this window open while you do.',
+  confirmHere: 'Help in this window',
+  asks: 'A small window asks you once more. If none has opened, your browser has blocked it.',
 };

@@ -5,8 +5,8 @@
 export const face = {
   dir: 'ltr',
   promise:
-    'Tu navegador se convierte en un puente seguro para quienes quieren acceder libremente a la ' +
-    'información.',
+    'Tu navegador se convierte en un puente seguro para quienes quieren acceder libremente a ' +
+    'la información.',
   off: 'Apagado. Activa el interruptor para ayudar.',
   starting: 'Iniciando…',
   waiting: 'Esperando a alguien que necesite un puente',
@@ -40,21 +40,23 @@ export const face = {
 export const panels = {
   back: 'Volver',
   about1:
-    'Mientras el interruptor esté activado y esta página abierta, tu navegador transmite datos cifrados ' +
-    'para personas en países que bloquean la prensa libre. Cierra la página o desactiva el interruptor ' +
-    'y se acaba.',
+    'Mientras el interruptor esté activado y esta página abierta, tu navegador transmite ' +
+    'datos cifrados para personas en países que bloquean la prensa libre. Cierra la página o ' +
+    'desactiva el interruptor y se acaba.',
   about2:
-    'No puedes ver ni cambiar lo que leen: va sellado entre su dispositivo y nuestro servidor. A los ' +
-    'sitios web se llega desde nuestro servidor, nunca desde tu conexión.',
+    'No puedes ver ni cambiar lo que leen: va sellado entre su dispositivo y nuestro ' +
+    'servidor. A los sitios web se llega desde nuestro servidor, nunca desde tu conexión.',
   about3:
     'Tu dirección de internet queda a la vista de las personas a las que ayudas, como en una ' +
-    'videollamada, y de quien vigile su conexión. Si eso puede ponerte en peligro donde vives, no ' +
-    'actives el interruptor.',
+    'videollamada, y de quien vigile su conexión. Si eso puede ponerte en peligro donde ' +
+    'vives, no actives el interruptor.',
   about4:
-    'Usa tu subida y tu bajada, y las dos cuentan si pagas por los datos. Puedes fijar límites.',
+    'Usa tu subida y tu bajada, y las dos cuentan si pagas por los datos. Puedes fijar ' +
+    'límites.',
   about5:
-    'No se instala nada y nadie más que tú puede activarlo. Tus ajustes y dos números, personas ' +
-    'ayudadas y datos transmitidos, se guardan en este navegador y en ningún otro lugar.',
+    'No se instala nada y nadie más que tú puede activarlo. Tus ajustes y dos números, ' +
+    'personas ayudadas y datos transmitidos, se guardan en este navegador y en ningún otro ' +
+    'lugar.',
   rate: 'Velocidad máxima',
   unlimited: 'Sin límite',
   people: 'Personas a la vez',
@@ -70,14 +72,15 @@ export const panels = {
   leave: 'Seguir ayudando cuando me vaya',
   leaveHint: 'Abre una ventana pequeña que continúa al cerrar esta página.',
   idle1:
-    'Todavía no te ha llegado nadie que necesite un puente. Deja el interruptor activado: pueden pasar ' +
-    'segundos u horas, y no te cuesta nada.',
+    'Todavía no te ha llegado nadie que necesite un puente. Deja el interruptor activado: ' +
+    'pueden pasar segundos u horas, y no te cuesta nada.',
   idleOff: 'El interruptor está desactivado.',
   connection: 'Tu conexión',
   natUnknown: 'Aún sin probar. La prueba se hace con el interruptor activado.',
   natEasy: 'Buena: casi todo el mundo puede llegar a ti.',
   natHard:
-    'Tu router deja pasar a pocos. Aun así puedes ayudar a algunas personas; esperarás más tiempo.',
+    'Tu router deja pasar a pocos. Aun así puedes ayudar a algunas personas; esperarás más ' +
+    'tiempo.',
   place: 'Tu país, según la red',
   last: 'Último problema',
   none: 'Ninguno',
@@ -98,13 +101,26 @@ export const panels = {
   },
   censoredTitle: '¿Eres tú quien necesita un puente?',
   censored:
-    'Parece que estás en este país: {country}. Allí esta red sirve para leer páginas bloqueadas. Este ' +
-    'interruptor es para ayudar a otros y muestra tu dirección a desconocidos.',
+    'Parece que estás en este país: {country}. Allí esta red sirve para leer páginas ' +
+    'bloqueadas. Este interruptor es para ayudar a otros y muestra tu dirección a ' +
+    'desconocidos.',
   program: 'Obtener el programa para lectores',
   anyway: 'Continuar de todos modos',
   notNow: 'Ahora no',
-  coveredTitle: 'El interruptor estaba tapado',
   covered:
-    'Algo en esta página está encima del interruptor, así que tu clic no contó. Desplázate un poco, ' +
-    'cierra lo que lo tapa e inténtalo de nuevo.',
+    'Algo en esta página está encima del interruptor, así que tu clic no contó. Desplázate ' +
+    'un poco, cierra lo que lo tapa e inténtalo de nuevo.',
+  confirm: '¿Quieres ayudar?',
+  confirmText:
+    'La página de la que vienes pide usar tu navegador como puente. Tu dirección de internet ' +
+    'queda a la vista de las personas a las que ayudas. Se pregunta una sola vez para este ' +
+    'sitio.',
+  confirmYes: 'Sí, quiero ayudar',
+  confirmApart:
+    'Esa página mantiene esta ventana aparte, así que solo puedes ayudar desde aquí. Deja ' +
+    'esta ventana abierta mientras lo hagas.',
+  confirmHere: 'Ayudar en esta ventana',
+  asks:
+    'Una ventana pequeña te lo pregunta una vez más. Si no se ha abierto, tu navegador la ha ' +
+    'bloqueado.',
 };

@@ -5,8 +5,8 @@
 export const face = {
   dir: 'ltr',
   promise:
-    'Votre navigateur devient un pont sûr pour celles et ceux qui veulent accéder librement à ' +
-    'l’information.',
+    'Votre navigateur devient un pont sûr pour celles et ceux qui veulent accéder librement ' +
+    'à l’information.',
   off: 'Désactivé. Activez l’interrupteur pour aider.',
   starting: 'Démarrage…',
   waiting: 'En attente de quelqu’un qui a besoin d’un pont',
@@ -40,22 +40,24 @@ export const face = {
 export const panels = {
   back: 'Retour',
   about1:
-    'Tant que l’interrupteur est activé et que cette page est ouverte, votre navigateur transmet des ' +
-    'données chiffrées pour des personnes dans des pays qui bloquent la presse libre. Fermez la page ou ' +
-    'désactivez l’interrupteur, et cela s’arrête.',
+    'Tant que l’interrupteur est activé et que cette page est ouverte, votre navigateur ' +
+    'transmet des données chiffrées pour des personnes dans des pays qui bloquent la presse ' +
+    'libre. Fermez la page ou désactivez l’interrupteur, et cela s’arrête.',
   about2:
-    'Vous ne pouvez ni voir ni modifier ce qu’elles lisent : tout est scellé entre leur appareil et ' +
-    'notre serveur. Les sites sont atteints depuis notre serveur, jamais depuis votre connexion.',
+    'Vous ne pouvez ni voir ni modifier ce qu’elles lisent : tout est scellé entre leur ' +
+    'appareil et notre serveur. Les sites sont atteints depuis notre serveur, jamais depuis ' +
+    'votre connexion.',
   about3:
-    'Votre adresse internet devient visible pour les personnes que vous aidez, comme lors d’un appel ' +
-    'vidéo, et pour quiconque surveille leur connexion. Si cela peut vous mettre en danger là où vous ' +
-    'vivez, n’activez pas l’interrupteur.',
+    'Votre adresse internet devient visible pour les personnes que vous aidez, comme lors ' +
+    'd’un appel vidéo, et pour quiconque surveille leur connexion. Si cela peut vous mettre ' +
+    'en danger là où vous vivez, n’activez pas l’interrupteur.',
   about4:
-    'Cela utilise vos envois et vos téléchargements, et les deux comptent si vous payez au volume. Vous ' +
-    'pouvez fixer des limites.',
+    'Cela utilise vos envois et vos téléchargements, et les deux comptent si vous payez au ' +
+    'volume. Vous pouvez fixer des limites.',
   about5:
-    'Rien n’est installé, et personne d’autre que vous ne peut l’activer. Vos réglages et deux nombres, ' +
-    'personnes aidées et données transmises, restent dans ce navigateur et nulle part ailleurs.',
+    'Rien n’est installé, et personne d’autre que vous ne peut l’activer. Vos réglages et ' +
+    'deux nombres, personnes aidées et données transmises, restent dans ce navigateur et ' +
+    'nulle part ailleurs.',
   rate: 'Débit maximal',
   unlimited: 'Sans limite',
   people: 'Personnes à la fois',
@@ -71,15 +73,15 @@ export const panels = {
   leave: 'Continuer d’aider après mon départ',
   leaveHint: 'Ouvre une petite fenêtre qui continue quand cette page est fermée.',
   idle1:
-    'Personne ayant besoin d’un pont ne vous a encore été adressé. Laissez l’interrupteur activé : ' +
-    'l’attente dure des secondes ou des heures, et ne vous coûte rien.',
+    'Personne ayant besoin d’un pont ne vous a encore été adressé. Laissez l’interrupteur ' +
+    'activé : l’attente dure des secondes ou des heures, et ne vous coûte rien.',
   idleOff: 'L’interrupteur est désactivé.',
   connection: 'Votre connexion',
   natUnknown: 'Pas encore testée. Le test a lieu quand l’interrupteur est activé.',
   natEasy: 'Bonne : presque tout le monde peut vous joindre.',
   natHard:
-    'Votre box laisse passer peu de monde. Vous pouvez tout de même aider certaines personnes, avec plus ' +
-    'd’attente.',
+    'Votre box laisse passer peu de monde. Vous pouvez tout de même aider certaines ' +
+    'personnes, avec plus d’attente.',
   place: 'Votre pays, vu du réseau',
   last: 'Dernier problème',
   none: 'Aucun',
@@ -91,7 +93,9 @@ export const panels = {
   flood: 'Trop de demandes à la fois. Les autres ont été refusées.',
   silent: 'Quelqu’un a été annoncé et n’est jamais venu.',
   oversized: 'Un message était trop long. Il a été écarté.',
-  udp: 'Ce réseau ne laisse pas passer les appels (UDP bloqué). Une autre connexion conviendra peut-être.',
+  udp:
+    'Ce réseau ne laisse pas passer les appels (UDP bloqué). Une autre connexion conviendra ' +
+    'peut-être.',
   session: 'Depuis l’activation',
   sessionValue: {
     one: '{n} personne aidée, {up} envoyés, {down} reçus',
@@ -100,13 +104,25 @@ export const panels = {
   },
   censoredTitle: 'Avez-vous vous-même besoin d’un pont ?',
   censored:
-    'Vous semblez être dans ce pays : {country}. Ce réseau y sert à lire des pages bloquées. Cet ' +
-    'interrupteur sert à aider les autres, et il montre votre adresse à des inconnus.',
+    'Vous semblez être dans ce pays : {country}. Ce réseau y sert à lire des pages bloquées. ' +
+    'Cet interrupteur sert à aider les autres, et il montre votre adresse à des inconnus.',
   program: 'Obtenir le programme pour lecteurs',
   anyway: 'Continuer quand même',
   notNow: 'Pas maintenant',
-  coveredTitle: 'L’interrupteur était caché',
   covered:
-    'Quelque chose sur cette page recouvre l’interrupteur, votre clic n’a donc pas compté. Faites ' +
-    'défiler un peu, fermez ce qui le cache et réessayez.',
+    'Quelque chose sur cette page recouvre l’interrupteur, votre clic n’a donc pas compté. ' +
+    'Faites défiler un peu, fermez ce qui le cache et réessayez.',
+  confirm: 'Voulez-vous aider ?',
+  confirmText:
+    'La page d’où vous venez demande à utiliser votre navigateur comme pont. Votre adresse ' +
+    'internet devient visible pour les personnes que vous aidez. La question est posée une ' +
+    'fois pour ce site.',
+  confirmYes: 'Oui, je veux aider',
+  confirmApart:
+    'Cette page tient cette fenêtre à l’écart, vous ne pouvez donc aider que d’ici. Gardez ' +
+    'cette fenêtre ouverte pendant ce temps.',
+  confirmHere: 'Aider dans cette fenêtre',
+  asks:
+    'Une petite fenêtre vous le demande une fois encore. Si elle ne s’est pas ouverte, votre ' +
+    'navigateur l’a bloquée.',
 };

@@ -8,7 +8,8 @@
  * Styles are set through CSSOM, which needs no style-src.
  */
 
-const FRAME = new URL('frame.html', import.meta.url).href;
+// The frames of one page find each other by the same number: they share one bridge.
+const FRAME = new URL(`frame.html#page=${Math.random()}`, import.meta.url).href;
 
 class FootbridgeWidget extends HTMLElement {
   connectedCallback() {
@@ -17,6 +18,7 @@ class FootbridgeWidget extends HTMLElement {
     frame.src = FRAME;
     frame.title = 'Footbridge';
     frame.referrerPolicy = 'no-referrer';
+    frame.allow = 'battery'; // it pauses when the battery is low
     Object.assign(frame.style, {
       display: 'block',
       inlineSize: '100%',
