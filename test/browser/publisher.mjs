@@ -31,10 +31,10 @@ const ATTEMPT = `{
   document.body.append(second);
 }`;
 
-/** @param {string} operator origin that serves widget.js @returns {Record<string, Page>} */
+/** @param {string} operator origin that serves widget-1.js @returns {Record<string, Page>} */
 const pages = (operator) => {
   const head = '<!doctype html><meta charset="utf-8"><title>A publisher</title>';
-  const tag = `<script type="module" src="${operator}/widget.js"></script>` +
+  const tag = `<script type="module" src="${operator}/widget-1.js"></script>` +
     '<footbridge-widget></footbridge-widget>';
   return {
     plain: { html: head + tag },

@@ -48,7 +48,7 @@ static void files_are_whole(void **state) {
         }
     }
     const struct fb_asset *front = find(&fb_pages_demo, "/");
-    assert_non_null(strstr((const char *)front->body, "{{operator}}/widget.js"));
+    assert_non_null(strstr((const char *)front->body, "{{operator}}/widget-1.js"));
 }
 
 /* A volunteer connects to nothing but what its network names. A worker has its own policy, so both

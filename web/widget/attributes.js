@@ -19,7 +19,7 @@
 /** @typedef {ReturnType<typeof read>} Options what the frame is to be like */
 
 export const ATTRIBUTES = {
-  /** How much room it takes: a line across the column, a card, a card in the window's corner that
+  /** How much room it takes: a card, a line across the column, a card in the window's corner that
    * folds, or a switch with a name. */
   layout: choice('panel', 'banner', 'floating', 'badge'),
   /** Light or dark colours; auto follows what the visitor has chosen for the device. */

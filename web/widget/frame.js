@@ -16,7 +16,7 @@ import { bytes, choose, country, lang, number, speak, speakMore, speed, text } f
 
 const NEWS_MS = 8000;
 const QUIET_MS = 10000; // between two things said aloud
-const SMALL = matchMedia('(max-height: 7rem)'); // no room for a page in the frame
+const SMALL = matchMedia('(max-height: 6.5rem)'); // a badge, in frame.css too
 
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -112,7 +112,7 @@ async function refused(why) {
 
 /** @param {Page} page */
 async function open(page) {
-  if (SMALL.matches && page === 'about') {
+  if (SMALL.matches && page === 'about') { // no room for it here
     window.open(`frame.html#layout=panel&lang=${lang}&open=about`, '',
       'popup,noopener,width=420,height=600');
     return;
@@ -161,11 +161,12 @@ async function look() {
     face.hidden = false;
     show(host.view);
   }
+  put('promise', text(SMALL.matches && layout !== 'banner' ? 'short' : 'promise'));
   root.dataset.ready = '';
 }
 
 addEventListener('hashchange', look);
-dark.addEventListener('change', look);
+for (const changes of [dark, SMALL]) changes.addEventListener('change', look);
 for (const button of document.querySelectorAll('[data-page]'))
   /** @type {HTMLElement} */ (button).onclick = () =>
     open(/** @type {any} */ (button).dataset.page);

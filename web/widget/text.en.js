@@ -6,6 +6,7 @@ export const face = {
   dir: 'ltr',
   promise:
     'Your browser becomes a secure bridge for people who want to freely access information.',
+  short: 'Your browser becomes a bridge for blocked readers.',
   off: 'Off. Flip the switch to help.',
   starting: 'Starting…',
   waiting: 'Waiting for someone who needs a bridge',
@@ -23,6 +24,7 @@ export const face = {
   helped: 'Helped',
   carried: 'Carried',
   speed: 'Speed',
+  globe: 'Globe',
   risks: 'How it works and what you risk',
   settings: 'Settings',
   details: 'Details',

@@ -7,6 +7,7 @@ export const face = {
   promise:
     'Tu navegador se convierte en un puente seguro para quienes quieren acceder libremente a ' +
     'la información.',
+  short: 'Tu navegador será un puente para lectores bloqueados.',
   off: 'Apagado. Activa el interruptor para ayudar.',
   starting: 'Iniciando…',
   waiting: 'Esperando a alguien que necesite un puente',
@@ -28,6 +29,7 @@ export const face = {
   helped: 'Ayudadas',
   carried: 'Transmitido',
   speed: 'Velocidad',
+  globe: 'Globo terráqueo',
   risks: 'Cómo funciona y qué riesgos hay',
   settings: 'Ajustes',
   details: 'Detalles',

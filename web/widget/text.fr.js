@@ -7,6 +7,7 @@ export const face = {
   promise:
     'Votre navigateur devient un pont sûr pour celles et ceux qui veulent accéder librement ' +
     'à l’information.',
+  short: 'Votre navigateur devient un pont pour des lecteurs bloqués.',
   off: 'Désactivé. Activez l’interrupteur pour aider.',
   starting: 'Démarrage…',
   waiting: 'En attente de quelqu’un qui a besoin d’un pont',
@@ -28,6 +29,7 @@ export const face = {
   helped: 'Aidées',
   carried: 'Transmis',
   speed: 'Débit',
+  globe: 'Globe',
   risks: 'Fonctionnement et risques',
   settings: 'Réglages',
   details: 'Détails',

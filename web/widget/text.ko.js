@@ -5,6 +5,7 @@
 export const face = {
   dir: 'ltr',
   promise: '당신의 브라우저가 자유롭게 정보에 접근하려는 사람들을 위한 안전한 다리가 됩니다.',
+  short: '당신의 브라우저가 차단된 독자들의 다리가 됩니다.',
   off: '꺼져 있습니다. 스위치를 켜면 도울 수 있습니다.',
   starting: '시작하는 중…',
   waiting: '다리가 필요한 사람을 기다리는 중',
@@ -22,6 +23,7 @@ export const face = {
   helped: '도운 사람',
   carried: '전달',
   speed: '속도',
+  globe: '지구본',
   risks: '작동 방식과 위험',
   settings: '설정',
   details: '자세히',

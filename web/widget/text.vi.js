@@ -7,6 +7,7 @@ export const face = {
   promise:
     'Trình duyệt của bạn trở thành cây cầu an toàn cho những người muốn tự do tiếp cận thông ' +
     'tin.',
+  short: 'Trình duyệt của bạn thành cầu nối cho người bị chặn.',
   off: 'Đang tắt. Gạt công tắc để giúp.',
   starting: 'Đang bắt đầu…',
   waiting: 'Đang chờ người cần một cây cầu',
@@ -24,6 +25,7 @@ export const face = {
   helped: 'Đã giúp',
   carried: 'Đã chuyển',
   speed: 'Tốc độ',
+  globe: 'Quả địa cầu',
   risks: 'Cách hoạt động và rủi ro',
   settings: 'Cài đặt',
   details: 'Chi tiết',

@@ -5,6 +5,7 @@
 export const face = {
   dir: 'ltr',
   promise: '您的浏览器将成为一座安全的桥，帮助想要自由获取信息的人。',
+  short: '您的浏览器将成为被封锁读者的桥。',
   off: '已关闭。打开开关即可帮助他人。',
   starting: '正在启动…',
   waiting: '正在等待需要桥的人',
@@ -22,6 +23,7 @@ export const face = {
   helped: '已帮助',
   carried: '已传送',
   speed: '速度',
+  globe: '地球仪',
   risks: '工作原理与风险',
   settings: '设置',
   details: '详情',

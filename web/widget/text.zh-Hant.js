@@ -5,6 +5,7 @@
 export const face = {
   dir: 'ltr',
   promise: '您的瀏覽器將成為一座安全的橋，幫助想要自由取得資訊的人。',
+  short: '您的瀏覽器將成為被封鎖讀者的橋。',
   off: '已關閉。打開開關即可幫助他人。',
   starting: '正在啟動…',
   waiting: '正在等待需要橋的人',
@@ -22,6 +23,7 @@ export const face = {
   helped: '已幫助',
   carried: '已傳送',
   speed: '速度',
+  globe: '地球儀',
   risks: '運作方式與風險',
   settings: '設定',
   details: '詳細資訊',
