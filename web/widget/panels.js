@@ -71,12 +71,15 @@ function close() {
   if (opener instanceof HTMLElement) opener.focus();
 }
 
+/** The extension has words of its own for some. @param {Host} host @param {string} key */
+const own = (host, key) => (host.extension && text(`${key}Extension`)) || text(key);
+
 /** @type {Record<Page, (host: Host) => { title: string, body: Node[] }>} */
 const PAGES = {
-  about: () => ({
+  about: (host) => ({
     title: text('risks'),
     body: [make('div', { className: 'columns' },
-      ...[1, 2, 3, 4, 5].map((i) => make('p', { textContent: text(`about${i}`) })))],
+      ...[1, 2, 3, 4, 5].map((i) => make('p', { textContent: own(host, `about${i}`) })))],
   }),
 
   settings: (host) => ({ title: text('settings'), body: [settings(host)] }),
@@ -97,7 +100,7 @@ const PAGES = {
       body: [
         make('p', { textContent: text('censored', { country: name }) }),
         make('p', { className: 'buttons' },
-          make('a', { className: 'plain first', href: './', target: '_blank',
+          make('a', { className: 'plain first', href: host.operator, target: '_blank',
             rel: 'noopener noreferrer', textContent: text('program') }),
           anyway,
           make('button', { type: 'button', className: 'plain', textContent: text('notNow'),
@@ -173,9 +176,9 @@ function settings(host) {
     hours(settings, set),
     check('metered', settings.metered, (metered) => set({ metered })),
     check('battery', settings.battery, (battery) => set({ battery })),
-    make('div', {},
+    ...(host.extension ? [] : [make('div', {}, // there the switch itself is remembered
       check('keep', settings.keep, (keep) => set({ keep })),
-      make('p', { className: 'hint', textContent: text('keepHint') })),
+      make('p', { className: 'hint', textContent: text('keepHint') }))]),
     ...(window === top || host.view.elsewhere ? [] : [leave(host)]));
   return body;
 }
@@ -226,7 +229,7 @@ function details(host) {
     /** @type {[string, string][]} */
     const rows = [
       ['connection', text({ unknown: 'natUnknown', easy: 'natEasy', hard: 'natHard' }[view.nat])],
-      ['last', text(view.trouble || 'none')],
+      ['last', own(host, view.trouble || 'none')],
       ['session', text('sessionValue',
         { n: view.total, up: bytes(view.up), down: bytes(view.down) })],
     ];

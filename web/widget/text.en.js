@@ -115,3 +115,15 @@ export const panels = {
   confirmHere: 'Help in this window',
   asks: 'A small window asks you once more. If none has opened, your browser has blocked it.',
 };
+
+/** What the extension says instead. */
+export const extension = {
+  about1Extension:
+    'While the switch is on and your browser is running, it passes on encrypted data for ' +
+    'people in countries that block the free press. Flip the switch, and it ends. When the ' +
+    'browser starts again, the switch is as you left it.',
+  about5Extension:
+    'No website and no one but you can turn it on. Your settings and two numbers, people ' +
+    'helped and data carried, are kept in this browser and nowhere else.',
+  versionExtension: 'The network speaks a newer version. Update this extension.',
+};

@@ -126,3 +126,17 @@ export const panels = {
     'Una ventana pequeña te lo pregunta una vez más. Si no se ha abierto, tu navegador la ha ' +
     'bloqueado.',
 };
+
+/** What the extension says instead. */
+export const extension = {
+  about1Extension:
+    'Mientras el interruptor esté activado y el navegador en marcha, este transmite datos ' +
+    'cifrados para personas en países que bloquean la prensa libre. Desactiva el ' +
+    'interruptor y se acaba. Cuando el navegador vuelva a abrirse, el interruptor estará ' +
+    'como lo dejaste.',
+  about5Extension:
+    'Ningún sitio web ni nadie más que tú puede activarlo. Tus ajustes y dos números, ' +
+    'personas ayudadas y datos transmitidos, se guardan en este navegador y en ningún otro ' +
+    'lugar.',
+  versionExtension: 'La red usa una versión más nueva. Actualiza esta extensión.',
+};

@@ -128,3 +128,17 @@ export const panels = {
     'Une petite fenêtre vous le demande une fois encore. Si elle ne s’est pas ouverte, votre ' +
     'navigateur l’a bloquée.',
 };
+
+/** What the extension says instead. */
+export const extension = {
+  about1Extension:
+    'Tant que l’interrupteur est activé et que votre navigateur est ouvert, celui-ci ' +
+    'transmet des données chiffrées pour des personnes dans des pays qui bloquent la presse ' +
+    'libre. Désactivez l’interrupteur, et cela s’arrête. Quand le navigateur redémarre, ' +
+    'l’interrupteur est tel que vous l’avez laissé.',
+  about5Extension:
+    'Aucun site web, ni personne d’autre que vous, ne peut l’activer. Vos réglages et deux ' +
+    'nombres, personnes aidées et données transmises, restent dans ce navigateur et nulle ' +
+    'part ailleurs.',
+  versionExtension: 'Le réseau utilise une version plus récente. Mettez à jour cette extension.',
+};

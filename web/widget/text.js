@@ -49,7 +49,7 @@ export function speakMore() {
     // Unbuilt, and in the extension, both are one file.
     const module = await import(`./text.${name}.js`);
     const more = module.panels ?? (await import(`./panels.${name}.js`)).panels;
-    if (lang === name) messages = { ...messages, ...more };
+    if (lang === name) messages = { ...messages, ...more, ...module.extension };
   })();
 }
 

@@ -113,3 +113,15 @@ export const panels = {
   confirmHere: 'Giúp trong cửa sổ này',
   asks: 'Một cửa sổ nhỏ sẽ hỏi bạn thêm một lần. Nếu không thấy mở, trình duyệt đã chặn nó.',
 };
+
+/** What the extension says instead. */
+export const extension = {
+  about1Extension:
+    'Khi công tắc bật và trình duyệt đang chạy, trình duyệt chuyển tiếp dữ liệu đã mã hóa ' +
+    'cho những người ở các nước chặn báo chí tự do. Gạt công tắc là dừng. Khi trình duyệt ' +
+    'mở lại, công tắc vẫn như bạn đã để.',
+  about5Extension:
+    'Không trang web nào và không ai ngoài bạn có thể bật nó. Cài đặt của bạn và hai con ' +
+    'số, số người đã giúp và dữ liệu đã chuyển, chỉ được lưu trong trình duyệt này.',
+  versionExtension: 'Mạng dùng phiên bản mới hơn. Hãy cập nhật tiện ích này.',
+};

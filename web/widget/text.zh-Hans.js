@@ -87,3 +87,10 @@ export const panels = {
   confirmHere: '在此窗口中帮助',
   asks: '一个小窗口会再问您一次。如果没有打开，说明被您的浏览器拦截了。',
 };
+
+/** What the extension says instead. */
+export const extension = {
+  about1Extension: '只要开关打开且浏览器正在运行，您的浏览器就会为身处封锁自由媒体的国家的人转发加密数据。关掉开关，一切即停止。浏览器再次启动时，开关保持您上次的选择。',
+  about5Extension: '任何网站都不能打开它，除您之外也没有人能打开它。您的设置和两个数字（帮助的人数和传送的数据量）只保存在此浏览器中。',
+  versionExtension: '网络使用了更新的版本。请更新此扩展。',
+};

@@ -87,3 +87,10 @@ export const panels = {
   confirmHere: '在此視窗中幫助',
   asks: '一個小視窗會再問您一次。如果沒有開啟，表示被您的瀏覽器攔下了。',
 };
+
+/** What the extension says instead. */
+export const extension = {
+  about1Extension: '只要開關打開且瀏覽器正在執行，您的瀏覽器就會為身處封鎖自由媒體的國家的人轉送加密資料。關掉開關，一切即停止。瀏覽器再次啟動時，開關保持您上次的選擇。',
+  about5Extension: '任何網站都不能打開它，除您之外也沒有人能打開它。您的設定和兩個數字（幫助的人數和傳送的資料量）只保存在此瀏覽器中。',
+  versionExtension: '網路使用了更新的版本。請更新此擴充功能。',
+};
