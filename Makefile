@@ -9,7 +9,7 @@ AS_OWNER := tools/as-owner
 PREFIX ?= /usr/local
 
 .PHONY: all help deps deps-build deps-unit deps-demo deps-test build debug demo test unit \
-	test-full test-fresh lint bench sim fuzz install clean
+	test-full test-fresh wordpress deps-wordpress lint bench sim fuzz install clean
 
 all: build
 
@@ -17,11 +17,12 @@ help:
 	@echo "make demo        see a browser tab carry a download (installs what is missing first)"
 	@echo "make test        every test in its short form; test-full: the long forms too"
 	@echo "make build       build/footbridge          make install   into PREFIX (/usr/local)"
+	@echo "make wordpress   the plugin that puts the widget's tag on a page"
 	@echo "make lint bench sim fuzz clean                make deps      everything all of these need"
 
 deps: deps-test
 
-deps-build deps-unit deps-demo deps-test:
+deps-build deps-unit deps-demo deps-test deps-wordpress:
 	@tools/deps $(@:deps-%=%)
 
 build: deps-build
@@ -67,6 +68,10 @@ fuzz: deps-test
 bench: deps-test
 	@$(AS_OWNER) tools/build bench
 	@$(AS_OWNER) node test/bench/bench.mjs $(BENCH)
+
+# A plugin that puts the widget's tag on WordPress's pages: build/footbridge-widget.zip.
+wordpress: deps-wordpress
+	@$(AS_OWNER) tools/wordpress
 
 install: build
 	@$(AS_OWNER) meson configure build -Dprefix=$(PREFIX)

@@ -183,11 +183,23 @@ static bool has_address(const struct fb_desc *desc, const struct fb_addr *addr) 
     return false;
 }
 
+static void cut(struct fb_desc *desc, size_t kept) {
+    memset(desc->candidates + kept, 0, (desc->candidate_count - kept) * sizeof *desc->candidates);
+    desc->candidate_count = kept;
+}
+
+void fb_desc_hide(struct fb_desc *desc) {
+    size_t kept = 0;
+    for (size_t i = 0; i < desc->candidate_count; i++)
+        if (desc->candidates[i].type != FB_CAND_HOST)
+            desc->candidates[kept++] = desc->candidates[i];
+    cut(desc, kept);
+}
+
 void fb_desc_confine(struct fb_desc *desc, const struct fb_desc *known) {
     size_t kept = 0;
     for (size_t i = 0; i < desc->candidate_count; i++)
         if (has_address(known, &desc->candidates[i].addr))
             desc->candidates[kept++] = desc->candidates[i];
-    memset(desc->candidates + kept, 0, (desc->candidate_count - kept) * sizeof *desc->candidates);
-    desc->candidate_count = kept;
+    cut(desc, kept);
 }

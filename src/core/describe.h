@@ -73,6 +73,9 @@ int fb_desc_from_sdp(struct fb_desc *out, const char *text, size_t len);
  * Keeps the order. Everyone who passes a description on, or acts on one, calls this first.
  */
 void fb_desc_filter(struct fb_desc *desc, bool local);
+/* Drops host candidates, which say what network a machine is in: browsers hide them from pages, and
+ * not from their extensions. Others (what a STUN server saw) and the order stay. */
+void fb_desc_hide(struct fb_desc *desc);
 /* Keeps the candidates whose address, whatever the port, one of known's has. Both are filtered. */
 void fb_desc_confine(struct fb_desc *desc, const struct fb_desc *known);
 

@@ -352,8 +352,7 @@ static void match_described(struct fb_slot *slot, struct match *match, const str
     }
     match->stage = ANSWERED;
     match->deadline = now_ms + FB_SLOT_RELEASE_MS;
-    match->work = *desc;
-    fb_desc_filter(&match->work, slot->config.local);
+    fb_slot_own_desc(slot, match, desc);
     match->todo |= SAY_ANSWER;
 }
 
@@ -366,7 +365,7 @@ void fb_slot_peer_described(struct fb_slot *slot, uint32_t peer, const struct fb
     if (match->stage == DESCRIBING)
         match_described(slot, match, desc, now_ms);
     else
-        fb_slot_lane_described(match, i, desc, slot->config.local, now_ms);
+        fb_slot_lane_described(slot, match, i, desc, now_ms);
 }
 
 static void hop_opened(struct fb_slot *slot, struct match *match) {

@@ -182,9 +182,11 @@ void fb_slot_rate_charge(struct fb_slot *slot, size_t len);
 void fb_slot_lane_first(struct match *match);
 /* The match whose lane glue calls peer, and that lane's index; NULL: none. */
 struct match *fb_slot_lane_find(struct fb_slot *slot, uint32_t peer, size_t *index);
+/* Into match->work, for the client: of a description from this volunteer what may leave it. */
+void fb_slot_own_desc(const struct fb_slot *slot, struct match *match, const struct fb_desc *desc);
 /* The three events of a further lane's peer, and of the first one's once it carries. */
-void fb_slot_lane_described(struct match *match, size_t i, const struct fb_desc *desc, bool local,
-                            uint64_t now_ms);
+void fb_slot_lane_described(const struct fb_slot *slot, struct match *match, size_t i,
+                            const struct fb_desc *desc, uint64_t now_ms);
 void fb_slot_lane_opened(struct match *match, size_t i, uint64_t now_ms);
 /* False: that was the last open one. */
 bool fb_slot_lane_closed(struct match *match, size_t i);

@@ -91,8 +91,15 @@ bool fb_slot_lane_drop(struct match *match, size_t i) {
     return any_open(match);
 }
 
-void fb_slot_lane_described(struct match *match, size_t i, const struct fb_desc *desc, bool local,
-                            uint64_t now_ms) {
+void fb_slot_own_desc(const struct fb_slot *slot, struct match *match, const struct fb_desc *desc) {
+    match->work = *desc;
+    if (slot->config.kind != FB_VOLUNTEER_HEADLESS)
+        fb_desc_hide(&match->work); /* first: they would displace others */
+    fb_desc_filter(&match->work, slot->config.local);
+}
+
+void fb_slot_lane_described(const struct fb_slot *slot, struct match *match, size_t i,
+                            const struct fb_desc *desc, uint64_t now_ms) {
     if (match->lanes[i].stage != LANE_DESCRIBING)
         return;
     if (!fb_desc_valid(desc) || desc->setup != FB_SETUP_ACTIVE ||
@@ -101,8 +108,7 @@ void fb_slot_lane_described(struct match *match, size_t i, const struct fb_desc 
         return;
     }
     match->lanes[i].stage = LANE_OPENING;
-    match->work = *desc;
-    fb_desc_filter(&match->work, local);
+    fb_slot_own_desc(slot, match, desc);
     match->working = (uint8_t)i;
     match->todo |= LANE_ANSWER;
 }

@@ -33,7 +33,7 @@ done
 link=$(cat "$net/join-link")
 grep -qF "$link" "$dir/out" || complain "new does not print the join link"
 grep -q 'integrity="sha384-[A-Za-z0-9+/]\{64\}"' "$dir/out" || complain "new prints no snippet"
-grep -qF 'src="https://b.example/widget.js"' "$dir/out" || complain "the snippet's address"
+grep -qF 'src="https://b.example/widget-1.js"' "$dir/out" || complain "the snippet's address"
 ! grep -q "$(printf '\033')" "$dir/out" || complain "a QR code where there is no terminal"
 ! grep -rqF "$(sed 's/.*: //' "$net/network.key")" "$dir/out" || complain "new prints a key"
 

@@ -45,6 +45,7 @@ static inline struct fb_desc desc_of(enum fb_setup setup) {
                            .sctp_port = 5000,
                            .max_message_size = 262144,
                            .candidate_count = 2};
+    desc.candidates[0].type = FB_CAND_SRFLX;
     desc.candidates[0].addr = (struct fb_addr){.family = 4, .ip = {8, 8, 4, 4}, .port = 40000};
     desc.candidates[1].addr = (struct fb_addr){.family = 4, .ip = {10, 0, 0, 1}, .port = 40000};
     return desc;

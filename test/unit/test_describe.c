@@ -469,6 +469,22 @@ static void filter(void **state) {
     assert_int_equal(none.candidate_count, 0);
 }
 
+static void hide(void **state) {
+    struct fb_desc desc = example();
+    fb_desc_hide(&desc);
+    assert_int_equal(desc.candidate_count, 1);
+    assert_int_equal(desc.candidates[0].type, FB_CAND_SRFLX);
+    assert_true(fb_desc_valid(&desc));
+    uint8_t out[FB_DESC_COMPACT_MAX];
+    struct fb_desc again;
+    int len = fb_desc_encode(&desc, out, sizeof out);
+    assert_true(len > 0);
+    assert_int_equal(fb_desc_decode(&again, out, (size_t)len), 0);
+    assert_same(&desc, &again);
+    fb_desc_hide(&desc);
+    assert_int_equal(desc.candidate_count, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(browsers),
@@ -481,6 +497,7 @@ int main(void) {
         cmocka_unit_test(sdp_input_is_generous),
         cmocka_unit_test(mutations_do_no_harm),
         cmocka_unit_test(filter),
+        cmocka_unit_test(hide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,10 +43,13 @@ static void one_reader(void **state) {
     assert_int_equal(action.desc->setup, FB_SETUP_ACTPASS);
     assert_true(fb_slot_deadline(slot) == 2000 + FB_SLOT_DESCRIBE_MS);
     struct fb_desc desc = desc_of(FB_SETUP_ACTIVE);
+    /* Of a browser, no address of its own leaves, however public. */
+    desc.candidates[1].addr.ip[0] = 11;
     fb_slot_peer_described(slot, m, &desc, 2100);
     said = expect_said(slot, FB_VOL_ANSWER);
     assert_true(said.match == 77);
     assert_int_equal(said.desc.candidate_count, 1);
+    assert_int_equal(said.desc.candidates[0].type, FB_CAND_SRFLX);
     expect_nothing(slot);
 
     release(slot, 77, 0xe1, 2200);

@@ -23,7 +23,9 @@
  * far; where this is; the local clock, in minutes since it showed 1970-01-01 00:00, now and again;
  * a channel at once after it was created; a peer that is closed, has failed or could not be made.
  * anyway: although the visitor's own country is on the network's list of those that censor.
+ * extension: that is what this is, and first of all; its operator's files are at that address.
  * @typedef {{ did: 'switch', on: boolean, anyway?: boolean }
+ *   | { did: 'extension', operator: string }
  *   | { did: 'settings', settings: Settings, used: number, month: number }
  *   | { did: 'place', metered: boolean, lowBattery: boolean }
  *   | { did: 'clock', minutes: number }
@@ -79,6 +81,7 @@
 // src/wasm/slot.h and src/core/slot.h
 const IN = 16384;
 const BROWSER = 1;
+const EXTENSION = 2;
 const NAT_UNKNOWN = 0;
 const PASS = 1;
 const WAIT = 2;
@@ -112,6 +115,8 @@ export class Bridge {
   /** @type {Map<number, Match>} */ #matches = new Map();
   /** @type {Map<number, Lane>} */ #lanes = new Map();
   #held = new Uint32Array(LANES);
+  #operator = import.meta.url;
+  #kind = BROWSER;
   #on = false;
   #anyway = false;
   #loading = false;
@@ -140,6 +145,10 @@ export class Bridge {
         if (this.#slot) this.#run((slot, now) => slot.fb_switch(news.on ? 1 : 0, now));
         else if (news.on) this.#load(0);
         else this.#blank('off');
+        break;
+      case 'extension':
+        this.#operator = news.operator;
+        this.#kind = EXTENSION;
         break;
       case 'settings': {
         const { settings: s, used, month } = news;
@@ -195,7 +204,7 @@ export class Bridge {
     try {
       this.#blank(failures ? 'trouble' : 'starting');
       const [config, wasm] = await Promise.all([
-        fetch(new URL('v1/widget', import.meta.url)).then((reply) => reply.json()),
+        fetch(new URL('v1/widget', this.#operator)).then((reply) => reply.json()),
         WebAssembly.instantiateStreaming(fetch(new URL('slot.wasm', import.meta.url))),
       ]);
       if (config.censored && !this.#anyway) return this.#decline(config.country || '??');
@@ -230,7 +239,7 @@ export class Bridge {
     const into = new Uint8Array(slot.memory.buffer, slot.fb_in(), IN);
     crypto.getRandomValues(into.subarray(0, 32));
     ids.forEach((id, i) => into.set(id, 32 + 32 * i));
-    if (!slot.fb_boot(BROWSER, NAT_UNKNOWN, 0, config.local ? 1 : 0, ids.length))
+    if (!slot.fb_boot(this.#kind, NAT_UNKNOWN, 0, config.local ? 1 : 0, ids.length))
       throw new Error('configuration');
     this.#config = config;
     this.#held = new Uint32Array(slot.memory.buffer, slot.fb_held(), LANES);

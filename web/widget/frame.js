@@ -1,54 +1,178 @@
 // @ts-check
-/** The widget's face, in the operator's frame: one switch, what it does, and how it goes. */
+/**
+ * The widget's face, in the operator's frame: one switch, what it does, and how it goes. What it
+ * shows is the host's view; how it looks is in its address' fragment, which the publisher writes
+ * and may change at any time, and which decides about nothing but looks (attributes.js).
+ *
+ * What is behind the links (panels.js) and the globe (globe.js) are fetched when they are wanted.
+ */
+import { read } from './attributes.js';
 import { arm } from './consent.js';
 import { Host } from './host.js';
-import { bytes, table, text } from './text.js';
+import { bytes, choose, country, lang, number, speak, speakMore, speed, text } from './text.js';
+
+/** @typedef {import('./host.js').View} View */
+/** @typedef {'about' | 'settings' | 'details' | 'censored'} Page */
+
+const NEWS_MS = 8000;
+const QUIET_MS = 10000; // between two things said aloud
+const SMALL = matchMedia('(max-height: 6.5rem)'); // a badge, in frame.css too
 
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
+const root = document.documentElement;
 const face = at('face');
 const knob = at('switch');
 const host = new Host();
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const still = matchMedia('(prefers-reduced-motion)');
+let options = read(location.hash);
+const able = typeof RTCPeerConnection === 'function' && typeof WebAssembly === 'object';
 
-/** @param {import('./host.js').View} view */
+/** An unchanged line is left alone. @param {string} id @param {string} line */
+function put(id, line) {
+  if (at(id).textContent !== line) at(id).textContent = line;
+}
+
+/** @param {View} view @returns {string} */
+function statusOf({ state, now, paused }) {
+  if (!able) return text('unable');
+  if (state !== 'paused') return text(state, { n: now });
+  const why = ['visitor', 'budget', 'hours', 'metered', 'battery'].find((w) => paused.includes(w));
+  return text(`paused${why?.replace(/^./, (first) => first.toUpperCase())}`);
+}
+
+/** @param {View} view */
 function show(view) {
-  face.dataset.state = view.state;
+  const state = able ? view.state : 'unable';
+  face.dataset.state = state;
   knob.setAttribute('aria-checked', String(view.on));
-  const status = text(view.state, view.now);
-  // An unchanged line is left alone: it would be read out again.
-  if (at('status').textContent !== status) at('status').textContent = status;
-  at('helped').textContent = new Intl.NumberFormat(table.lang).format(view.helped);
-  at('carried').textContent = bytes(view.carried);
+  if (!lang) return;
+  const status = statusOf(view);
+  put('status', status);
+  say(status);
+  put('helped', number(view.helped));
+  put('carried', bytes(view.carried));
+  put('speed', speed(view.speed));
+  at('fast').hidden = state !== 'carrying';
+  put('details', text(state === 'waiting' ? 'idle' : 'details'));
+  greet(view);
+  globe?.show(view);
+  if (view.censored !== asked) {
+    asked = view.censored;
+    if (asked) open('censored');
+  }
 }
 
-const flip = () => host.flip(!host.view.on);
+/** The censoring country for which the visitor has been asked. */
+let asked = '';
 
-/** @param {boolean} open */
-function explain(open) {
-  at('about').hidden = !open;
-  face.hidden = open;
-  at('more').setAttribute('aria-expanded', String(open));
-  at(open ? 'about' : 'more').focus();
+let said = '';
+/** @type {ReturnType<typeof setTimeout> | undefined} */ let quiet;
+
+/** To a screen reader: the newest, and not more often than every QUIET_MS. @param {string} line */
+function say(line) {
+  said = line;
+  if (quiet !== undefined) return;
+  put('said', said);
+  quiet = setTimeout(() => {
+    quiet = undefined;
+    if (at('said').textContent !== said) say(said);
+  }, QUIET_MS);
 }
 
-function write() {
-  document.documentElement.lang = table.lang;
-  document.documentElement.dir = table.dir;
-  for (const element of document.querySelectorAll('[data-text]'))
-    element.textContent = text(/** @type {HTMLElement} */ (element).dataset.text ?? '');
-  for (const line of table.about)
-    at('about-text').append(Object.assign(document.createElement('p'), { textContent: line }));
-  at('more').onclick = () => explain(true);
-  at('back').onclick = () => explain(false);
-  at('about').onkeydown = ({ key }) => key === 'Escape' && explain(false);
+/** @type {Set<number>} */ let known = new Set();
+/** @type {ReturnType<typeof setTimeout> | undefined} */ let old;
+
+/** Somebody new crosses the bridge. @param {View} view */
+function greet({ people, elsewhere }) {
+  if (elsewhere) put('news', text('elsewhere'));
+  const last = people.filter(({ id }) => !known.has(id)).pop();
+  known = new Set(people.map(({ id }) => id));
+  if (!last) return;
+  const from = country(last.country);
+  put('news', from ? text('connected', { country: from }) : text('connectedSomewhere'));
+  clearTimeout(old);
+  old = setTimeout(() => put('news', ''), NEWS_MS);
+  if (still.matches) return;
+  at('walker').animate([
+    { offsetDistance: '0%', opacity: 0 }, { opacity: 1, offset: .15 }, { opacity: 1, offset: .85 },
+    { offsetDistance: '100%', opacity: 0 },
+  ], { duration: 2200, easing: 'ease-in-out' });
 }
 
-write();
+/** Why the visitor's click did nothing (consent.js). @param {'' | 'covered' | 'confirm'} why */
+async function refused(why) {
+  face.dataset.refused = why;
+  if (why) await speakMore();
+  put('news', why && text(why === 'covered' ? 'covered' : 'asks'));
+  if (why) say(text(why === 'covered' ? 'covered' : 'asks'));
+}
+
+/** @param {Page} page */
+async function open(page) {
+  if (SMALL.matches && page === 'about') { // no room for it here
+    window.open(`frame.html#layout=panel&lang=${lang}&open=about`, '',
+      'popup,noopener,width=420,height=600');
+    return;
+  }
+  const [panels] = await Promise.all([import('./panels.js'), speakMore()]);
+  panels.open(page, host);
+}
+
+/** @type {import('./globe.js').Globe | undefined} */ let globe;
+const globeSeen = new IntersectionObserver(async ([{ isIntersecting }]) => {
+  if (isIntersecting && !globe) {
+    const { Globe } = await import('./globe.js');
+    globe ??= new Globe(/** @type {HTMLCanvasElement} */ (at('globe')));
+    globe.show(host.view);
+  }
+  globe?.run(isIntersecting && options.globe);
+});
+
+/** @param {string} id @param {string} url */
+function link(id, url) {
+  const element = /** @type {HTMLAnchorElement} */ (at(id));
+  // A stranger wrote it: no address but the secure web's, and the visitor may see whose.
+  element.hidden = !/^https:|^http:\/\/(localhost|127\.|\[::1\])/.test(url);
+  if (element.hidden) element.removeAttribute('href');
+  else Object.assign(element, { href: url, title: new URL(url).host });
+}
+
+/** What the publisher wrote. */
+async function look() {
+  options = read(location.hash);
+  const { theme, layout } = options;
+  root.dataset.theme = theme === 'auto' ? (dark.matches ? 'dark' : 'light') : theme;
+  root.dataset.layout = layout;
+  root.toggleAttribute('data-globe', options.globe && /panel|floating/.test(layout));
+  at('globe').hidden = !root.hasAttribute('data-globe');
+  at('stats').hidden = !options.stats;
+  link('info', options.info);
+  link('donate', options.donate);
+  host.suggest?.({ rate: options.rate * 1e6, people: options.people });
+  const wish = choose(options.lang);
+  if (wish !== lang) {
+    await speak(wish);
+    for (const element of document.querySelectorAll('[data-text]'))
+      element.textContent = text(/** @type {HTMLElement} */ (element).dataset.text ?? '');
+    at('page').hidden = true;
+    face.hidden = false;
+    show(host.view);
+  }
+  put('promise', text(SMALL.matches && layout !== 'banner' ? 'short' : 'promise'));
+  root.dataset.ready = '';
+}
+
+addEventListener('hashchange', look);
+for (const changes of [dark, SMALL]) changes.addEventListener('change', look);
+for (const button of document.querySelectorAll('[data-page]'))
+  /** @type {HTMLElement} */ (button).onclick = () =>
+    open(/** @type {any} */ (button).dataset.page);
+globeSeen.observe(at('globe'));
 host.show(show);
-if (typeof RTCPeerConnection === 'function' && typeof WebAssembly === 'object') {
-  arm(knob, flip, (why) => (face.dataset.refused = why));
-} else {
-  face.dataset.state = 'unable';
-  at('status').textContent = text('unable');
-}
+await look();
+// Nobody is to flip what has not told them what it does.
+if (able) arm(knob, () => host.flip(!host.view.on), refused);
+if (location.hash.endsWith('&open=about')) open('about');

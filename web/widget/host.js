@@ -86,7 +86,10 @@ export class Host {
   #leads = false; // of the widgets of this page, the one to have the bridge
   #waits = false; // to lead
 
-  constructor() {
+  /** @param {string} [operator] the address of the operator's origin; an extension has it */
+  constructor(operator) {
+    this.extension = operator !== undefined;
+    this.operator = operator ?? new URL('.', import.meta.url).href;
     this.view = this.#look();
     addEventListener('storage', () => this.#settle()); // by another frame or tab of this site
     if (window !== top) this.#meet();
@@ -303,6 +306,7 @@ export class Host {
   async #begin() {
     const tell = await this.#startWorker().catch(() => this.#startHere());
     const { settings, used, month } = kept();
+    if (this.extension) tell({ did: 'extension', operator: this.operator });
     tell({ did: 'settings', settings, used, month });
     this.#watchPlace(tell);
     return tell;
