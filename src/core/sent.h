@@ -76,8 +76,9 @@ int fb_sent_add(struct fb_sent *sent, uint64_t number, size_t size,
 void fb_sent_note(struct fb_sent *sent, uint64_t number);
 
 /* An ACK frame. here: it came by this very path, so that its time tells of the path's round trip;
- * what comes back by a quicker one would be taken for the way's own length ever after. *progress: something in flight was acknowledged; *spurious: so was something that
- * had been called lost. FB_ERR_MALFORMED: it acknowledges what was never sent. */
+ * what comes back by a quicker one would be taken for the way's own length ever after. *progress:
+ * something in flight was acknowledged; *spurious: so was something that had been called lost.
+ * FB_ERR_MALFORMED: it acknowledges what was never sent. */
 int fb_sent_ack(struct fb_sent *sent, const struct fb_frame *ack, bool here, uint64_t now,
                 const struct fb_sent_sink *sink, unsigned *progress, unsigned *spurious);
 

@@ -287,8 +287,8 @@ static bool round_is_over(const struct fb_window *w, uint64_t now) {
 /* What ends with what is in flight, and with time. */
 static void end_phase(struct fb_window *w, size_t in_flight, uint64_t now) {
     uint64_t bdp = under_way(w), half_slack = slack_of(w) / 2;
-    /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue; and
-     * while the rate still grows from round to round it is what SCTP holds back in its own start. */
+    /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue; while
+     * the rate still grows from round to round it is what SCTP holds back in its own start. */
     if ((w->phase == FB_WINDOW_STARTUP || w->phase == FB_WINDOW_GROW) && w->rounds > 0 &&
         w->long_rtts >= LONG_RTTS && (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
         enter(w, FB_WINDOW_DRAIN, now);
