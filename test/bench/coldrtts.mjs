@@ -18,8 +18,7 @@ const LINK = { delay: RTT_MS / 4 };
 
 /** What has to go there and back, in its order; each waits for the one before. */
 const ROUND_TRIPS = [
-  { count: 1, what: 'client to STUN servers' },
-  { count: 2, what: 'client to broker: TCP, TLS 1.3' },
+  { count: 2, what: 'client to broker: TCP, TLS 1.3; its STUN servers meanwhile' },
   { count: 1, what: 'client to broker: offer and answer' },
   { count: 1, what: 'broker to volunteer: offer and answer, inside the one before' },
   { count: 1, what: 'volunteer to STUN servers, inside the one before' },
