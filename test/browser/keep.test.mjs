@@ -91,6 +91,10 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       await visit.flip();
       const { helped } = await visit.face();
       assert.notEqual(helped, '0');
+      const { carried, used, month } = await kept(visit.frame);
+      assert.ok(carried >= MIB && used >= 2 * MIB, `${carried} carried, ${used} on both hops`);
+      const today = new Date();
+      assert.equal(month, 100 * today.getFullYear() + today.getMonth() + 1);
 
       visit = await next(visit, `${site}/strict`);
       await visit.frame.waitForSelector('#switch:not([aria-disabled])');
