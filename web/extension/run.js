@@ -17,7 +17,8 @@ const { runtime, browserAction } = /** @type {any} */ (globalThis).browser ??
 /** @type {Set<any>} */ const popups = new Set();
 
 keep({ settings: { ...kept().settings, keep: true } });
-const host = new Host(runtime.getManifest().homepage_url);
+// An offscreen document has no manifest to look into.
+const host = new Host(document.documentElement.dataset.operator);
 
 runtime.onConnect.addListener((/** @type {any} */ popup) => {
   popups.add(popup);
