@@ -46,18 +46,20 @@ class Front {
   asked = 0;
 
   /** @param {string} broker */
-  static async start(broker) {
-    const front = new Front();
-    front.server = createServer(async ({ url }, response) => {
-      front.asked++;
+  constructor(broker) {
+    this.server = createServer(async ({ url }, response) => {
+      this.asked++;
       const reply = await fetch(broker + url);
       response.writeHead(reply.status, { 'access-control-allow-origin': '*' });
       response.end(await reply.text());
     });
-    await new Promise((done) => front.server?.listen(0, '127.0.0.1', () => done(undefined)));
-    const { port } = /** @type {import('node:net').AddressInfo} */ (front.server.address());
-    front.url = `http://127.0.0.1:${port}`;
-    return front;
+  }
+
+  /** @returns {Promise<string>} its address */
+  async listen() {
+    await new Promise((done) => this.server.listen(0, '127.0.0.1', () => done(undefined)));
+    const { port } = /** @type {import('node:net').AddressInfo} */ (this.server.address());
+    return `http://127.0.0.1:${port}`;
   }
 }
 
@@ -189,8 +191,8 @@ for (const [name, Browser] of /** @type {const} */ (
       origin = await Origin.start();
       network = await Network.start({ allow: [`127.0.0.1:${origin.port}`] });
       const broker = await network.operator;
-      front = await Front.start(broker);
-      const { status, output } = await build(dir, front.url, broker.replace('http', 'ws'));
+      front = new Front(broker);
+      const { status, output } = await build(dir, await front.listen(), broker.replace('http', 'ws'));
       assert.equal(status, 0, output);
       browser = new Browser(dir, `${dir}/profile`);
       await browser.open();
@@ -199,7 +201,7 @@ for (const [name, Browser] of /** @type {const} */ (
 
     after(async () => {
       await browser?.close();
-      front?.server?.close();
+      front?.server.close();
       await network?.stop();
       origin?.stop();
       rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
