@@ -19,6 +19,7 @@ struct run {
     struct fb_broker_config config;
     uint8_t link_secret[FB_KEY_LEN];
     const char *stun_at, *geoip_dir;
+    struct fb_censored censored;
     char no_geoip[FB_COUNTRIES_WHY_MAX]; /* why there are no country tables; "": there are */
     struct fb_texts listen;
     uint64_t offers;
@@ -67,6 +68,7 @@ static int start(struct run *run) {
     config->log = &host->log;
     config->document = host->files.bytes;
     config->document_len = host->files.len;
+    config->censored = run->censored;
     config->limits.offers_per_minute = host->local ? 0 : (uint32_t)run->offers;
     memcpy(config->network_id, host->files.join.network, FB_NETWORK_ID_LEN);
     run->broker = fb_broker_new(config, host->err);
@@ -116,6 +118,9 @@ int fb_cmd_broker(int argc, char **argv) {
         {"key", "FILE", "the certificate's private key (PEM)", .text = &host.key},
         {"stun", "ADDRESS:PORT", "answer STUN requests there", .text = &run.stun_at},
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &run.geoip_dir},
+        {"censored", "CODES",
+         "countries where the widget warns before it starts, or none (" FB_CENSORED_USUAL ")",
+         .parse = fb_value_censored, .to = &run.censored, .takes = FB_VALUE_CENSORED},
         {"connections", "N", "connections at most (what the limit on open files allows)",
          .number = &host.connections, .min = 1, .max = 65535},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",
@@ -127,6 +132,7 @@ int fb_cmd_broker(int argc, char **argv) {
     const struct fb_usage usage = {"broker", "introduce readers to volunteers", options, NULL, 0,
                                    0};
     struct fb_args args;
+    fb_censored_parse(&run.censored, FB_CENSORED_USUAL);
     int status = fb_args_start(&args, &usage, argc, argv);
     if (status >= 0)
         return status;

@@ -1,8 +1,10 @@
 #include "cmd/countries.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
+#include "role/censored.h"
 
 int fb_countries_read(const char *asked, struct fb_geoip **out,
                       char why[static FB_COUNTRIES_WHY_MAX]) {
@@ -22,4 +24,17 @@ int fb_countries_read(const char *asked, struct fb_geoip **out,
              "anybody",
              dir, fb_strerror(err));
     return 0;
+}
+
+bool fb_value_censored(const char *value, void *to) {
+    struct fb_censored censored;
+    return fb_censored_parse(to != NULL ? to : &censored, value);
+}
+
+bool fb_value_country(const char *value, void *to) {
+    if (strlen(value) != 2 || strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 2)
+        return false;
+    if (to != NULL)
+        memcpy(to, value, 2);
+    return true;
 }

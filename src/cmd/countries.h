@@ -1,4 +1,4 @@
-/* The option --geoip of `serve` and `broker`. */
+/* The options --geoip and --censored of `serve` and `broker`, and --country of `demo`. */
 #ifndef FB_CMD_COUNTRIES_H
 #define FB_CMD_COUNTRIES_H
 
@@ -14,5 +14,11 @@
  */
 int fb_countries_read(const char *asked, struct fb_geoip **out,
                       char why[static FB_COUNTRIES_WHY_MAX]);
+
+/* For struct fb_option's parse: codes of countries, to struct fb_censored; one, to two bytes. */
+#define FB_VALUE_CENSORED "codes of countries like CN,IR,RU, or none"
+bool fb_value_censored(const char *value, void *to);
+#define FB_VALUE_COUNTRY "two capital letters"
+bool fb_value_country(const char *value, void *to);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "cmd/cmd.h"
+#include "cmd/countries.h"
 #include "cmd/demosite.h"
 #include "cmd/operator.h"
 #include "cmd/options.h"
@@ -25,6 +26,7 @@ struct settings {
     bool automatic, once;
     uint64_t wait_s, site_port, broker_port, stun_port, proxy_port;
     const char *browser;
+    uint8_t country[FB_COUNTRY_LEN];
     struct fb_texts allow;
 };
 
@@ -169,6 +171,7 @@ static int start_operator(struct demo *demo) {
         .egress_log = &demo->egress_log,
         .policy = demo->policy,
     };
+    memcpy(config.country, demo->set.country, FB_COUNTRY_LEN);
     int status = make_network(demo, &config);
     if (status == 0 && (demo->op = fb_operator_new(&config, err)) == NULL)
         status = complain(err, "");
@@ -366,6 +369,8 @@ int fb_cmd_demo(int argc, char **argv) {
          .number = &set->stun_port, .min = 1, .max = 65535},
         {"proxy-port", "PORT", "of the client's proxy (1080, or a free one)",
          .number = &set->proxy_port, .min = 1, .max = 65535},
+        {"country", "CODE", "what the widget takes for the country of everybody here (unknown)",
+         .parse = fb_value_country, .to = set->country, .takes = FB_VALUE_COUNTRY},
         {"allow", "ADDRESS:PORT", "let readers connect there too", .texts = &set->allow},
         {0},
     };

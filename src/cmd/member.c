@@ -43,23 +43,37 @@ static bool make_directories(char *path) {
     return true;
 }
 
-/* One file a network; its name is the start of the network's public key. */
-static void find_cache(struct fb_member *member) {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char dir[FB_MEMBER_PATH_MAX - 64], *out = member->cache_file;
+/* Where files of one kind are: asked for, or by environment variable, or below the home. */
+struct place {
+    const char *asked, *xdg, *home, *name;
+};
+
+/* One file a network; its name is the start of the network's public key. "": no directory. */
+static void find_file(const struct fb_member *member, const struct place *place, char *out) {
+    const char *xdg = getenv(place->xdg), *home = getenv("HOME");
+    char dir[FB_MEMBER_PATH_MAX - 64];
     int len = 0;
-    if (member->config.cache != NULL)
-        len = snprintf(dir, sizeof dir, "%s", member->config.cache);
+    if (place->asked != NULL)
+        len = snprintf(dir, sizeof dir, "%s", place->asked);
     else if (xdg != NULL && xdg[0] == '/')
         len = snprintf(dir, sizeof dir, "%s/footbridge", xdg);
     else if (home != NULL && home[0] == '/')
-        len = snprintf(dir, sizeof dir, "%s/.cache/footbridge", home);
+        len = snprintf(dir, sizeof dir, "%s/%s/footbridge", home, place->home);
     if (len <= 0 || (size_t)len >= sizeof dir || !make_directories(dir))
         return;
-    len = snprintf(out, sizeof member->cache_file, "%s/", dir);
+    len = snprintf(out, FB_MEMBER_PATH_MAX, "%s/", dir);
     for (size_t i = 0; i < 16; i++)
         len += snprintf(out + len, 3, "%02x", member->join.network[i]);
-    snprintf(out + len, sizeof member->cache_file - (size_t)len, ".document");
+    snprintf(out + len, FB_MEMBER_PATH_MAX - (size_t)len, ".%s", place->name);
+}
+
+static void find_files(struct fb_member *member) {
+    const struct fb_member_config *config = &member->config;
+    const struct place cache = {config->cache, "XDG_CACHE_HOME", ".cache", "document"};
+    const struct place state = {config->state, "XDG_STATE_HOME", ".local/state", "used"};
+    find_file(member, &cache, member->cache_file);
+    if (config->keeps_state)
+        find_file(member, &state, member->state_file);
 }
 
 static int complain(const char *role, const char *what) {
@@ -105,7 +119,7 @@ int fb_member_start(struct fb_member *member, const char *role,
         return complain(role, fb_join_strerror(bad));
     if (check_link(role, &member->join) != 0)
         return 1;
-    find_cache(member);
+    find_files(member);
     fb_raise_fd_limit();
     struct fb_net_config net = {.loop = &member->loop, .ca_file = config->ca};
     member->net = fb_net_new(&net, err);

@@ -22,6 +22,8 @@ struct fb_member_config {
     const char *join;  /* the link's text */
     const char *ca;    /* PEM file; NULL: the system's authorities */
     const char *cache; /* directory; NULL: $XDG_CACHE_HOME/footbridge or ~/.cache/footbridge */
+    bool keeps_state;
+    const char *state; /* directory; NULL: $XDG_STATE_HOME/... or ~/.local/state/footbridge */
     /* SIGINT, SIGTERM or SIGHUP came for the first time: stop the role. At the second the process
      * ends at once. */
     void (*stop)(void *user);
@@ -37,7 +39,8 @@ struct fb_member {
     struct fb_rtc *rtc;
     const struct fb_crypto *crypto;
     struct fb_join join;
-    char cache_file[FB_MEMBER_PATH_MAX]; /* "" when there is no directory for it */
+    /* Of this network; "" when there is no directory for it. */
+    char cache_file[FB_MEMBER_PATH_MAX], state_file[FB_MEMBER_PATH_MAX];
     uint32_t software_version;
     const struct fb_log *log;
     struct fb_timer *patience;

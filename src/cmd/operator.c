@@ -28,6 +28,9 @@ static int start_broker(struct fb_operator *op, const struct fb_operator_config 
     broker.crypto = config->crypto;
     broker.log = config->broker_log;
     broker.geoip = config->geoip;
+    if (config->censored != NULL)
+        broker.censored = *config->censored;
+    memcpy(broker.country, config->country, FB_COUNTRY_LEN);
     broker.link_secret = config->link_secret;
     broker.document = config->document;
     broker.document_len = config->document_len;

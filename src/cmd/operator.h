@@ -15,6 +15,8 @@ struct fb_operator_config {
     const struct fb_crypto *crypto;
     const struct fb_log *broker_log, *egress_log;
     const struct fb_geoip *geoip;        /* may be NULL */
+    const struct fb_censored *censored;  /* NULL: the usual */
+    uint8_t country[FB_COUNTRY_LEN];     /* fb_broker_config's */
     const struct fb_exit_policy *policy; /* outlives the operator, as does everything above */
     const char *cert, *key;              /* PEM files, both or neither */
     uint8_t network_id[FB_NETWORK_ID_LEN];

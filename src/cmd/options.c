@@ -121,6 +121,12 @@ static int assign(struct parse *p, size_t index, enum origin origin, const char 
     }
     if (*value == '\0')
         return fail(p, FB_ERR_MALFORMED, "%s%s needs a value", dashes, o->name);
+    if (o->parse != NULL) {
+        if (o->parse(value, store ? o->to : NULL))
+            return 0;
+        return fail(p, FB_ERR_MALFORMED, "%s%s takes %s, not '%s'", dashes, o->name, o->takes,
+                    value);
+    }
     if (!store)
         return 0;
     if (o->text != NULL) {

@@ -40,7 +40,7 @@ struct fb_texts {
     size_t len;
 };
 
-/* Exactly one of flag, text, number and texts is set: the destination, and with it the kind. */
+/* Exactly one of flag, text, number, texts and parse is set, and with it the kind. */
 struct fb_option {
     const char *name;  /* without the dashes; NULL ends the table */
     const char *value; /* the value's name in --help; NULL for a flag */
@@ -49,6 +49,10 @@ struct fb_option {
     const char **text;      /* not empty */
     uint64_t *number;       /* decimal, min to max */
     struct fb_texts *texts; /* the command line's values replace the file's */
+    /* A value of another form: false: it is not of that; to NULL: only checks. */
+    bool (*parse)(const char *value, void *to);
+    void *to;
+    const char *takes; /* "hours like 22:00-06:30": for the complaint */
     uint64_t min, max;
     bool required;
 };

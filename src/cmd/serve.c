@@ -37,6 +37,7 @@ struct serve {
     struct fb_operator *op;
     struct fb_log log, broker_log, egress_log;
     struct fb_network_files files;
+    struct fb_censored censored;
     char no_geoip[FB_COUNTRIES_WHY_MAX]; /* why there are no country tables; "": there are */
     bool stopping;
 };
@@ -89,6 +90,7 @@ static int start_operator(struct serve *serve) {
         .broker_log = &serve->broker_log,
         .egress_log = &serve->egress_log,
         .geoip = serve->geoip,
+        .censored = &serve->censored,
         .policy = serve->policy,
         .cert = serve->set.cert,
         .key = serve->set.key,
@@ -223,6 +225,7 @@ int fb_cmd_serve(int argc, char **argv) {
     static struct serve serve;
     struct settings *set = &serve.set;
     set->per_address = PER_ADDRESS;
+    fb_censored_parse(&serve.censored, FB_CENSORED_USUAL);
     const struct fb_option options[] = {
         {"keys", "DIRECTORY", "what `footbridge network new` has made", .text = &set->keys,
          .required = true},
@@ -240,6 +243,9 @@ int fb_cmd_serve(int argc, char **argv) {
          .texts = &set->exits.allow},
         {"dns", "ADDRESS:PORT", "name server for readers' names (the system's)", .text = &set->dns},
         {"geoip", "DIRECTORY", "tor-geoipdb's tables (" FB_GEOIP_DIR ")", .text = &set->geoip},
+        {"censored", "CODES",
+         "countries where the widget warns before it starts, or none (" FB_CENSORED_USUAL ")",
+         .parse = fb_value_censored, .to = &serve.censored, .takes = FB_VALUE_CENSORED},
         {"per-address", "N", "connections from one address at most, 0: any number (256)",
          .number = &set->per_address, .max = 65535},
         {0},

@@ -171,7 +171,7 @@ static void put_vol_body(struct fb_wr *wr, const struct fb_vol_msg *msg) {
         fb_wr_bytes(wr, msg->welcome.country, FB_COUNTRY_LEN);
         break;
     case FB_VOL_READY: fb_wr_u16(wr, msg->free); break;
-    case FB_VOL_OFFER:
+    case FB_VOL_OFFER: fb_wr_bytes(wr, msg->country, FB_COUNTRY_LEN); /* fall through */
     case FB_VOL_ANSWER: put_desc(wr, &msg->desc); break;
     case FB_VOL_DECLINE: fb_wr_u8(wr, (uint8_t)msg->decline); break;
     case FB_VOL_RELEASE:
@@ -191,7 +191,7 @@ static bool valid_vol(const struct fb_vol_msg *msg) {
         return (unsigned)msg->hello.kind < FB_VOLUNTEER_KIND_COUNT &&
                (unsigned)msg->hello.nat < FB_NAT_COUNT;
     case FB_VOL_WELCOME: return valid_country(msg->welcome.country);
-    case FB_VOL_OFFER:
+    case FB_VOL_OFFER: return valid_country(msg->country) && fb_desc_valid(&msg->desc);
     case FB_VOL_ANSWER: return fb_desc_valid(&msg->desc);
     case FB_VOL_DECLINE: return (unsigned)msg->decline < FB_DECLINE_COUNT;
     case FB_VOL_DONE: return (unsigned)msg->outcome < FB_OUTCOME_COUNT;
@@ -242,6 +242,9 @@ static int get_vol_body(struct fb_vol_msg *msg, struct fb_rd *rd) {
     case FB_VOL_WELCOME: return get_welcome(&msg->welcome, rd);
     case FB_VOL_READY: msg->free = fb_rd_u16(rd); return 0;
     case FB_VOL_OFFER:
+        if (!get_country(rd, msg->country))
+            return FB_ERR_MALFORMED;
+        return get_desc(rd, &msg->desc);
     case FB_VOL_ANSWER: return get_desc(rd, &msg->desc);
     case FB_VOL_DECLINE: msg->decline = (enum fb_decline)fb_rd_u8(rd); return 0;
     case FB_VOL_RELEASE:

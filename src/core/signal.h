@@ -93,7 +93,7 @@ enum fb_vol_type {
     FB_VOL_HELLO = 1,   /* volunteer: first message */
     FB_VOL_WELCOME = 2, /* broker: answers HELLO */
     FB_VOL_READY = 3,   /* volunteer: takes this many matches more than it has said so far */
-    FB_VOL_OFFER = 4,   /* broker: uses one of them up */
+    FB_VOL_OFFER = 4,   /* broker: uses one of them up; tells where the client is */
     FB_VOL_ANSWER = 5,  /* volunteer */
     FB_VOL_DECLINE = 6, /* volunteer: instead of ANSWER */
     FB_VOL_RELEASE = 7, /* broker: the client has the answer; attach with this */
@@ -137,6 +137,7 @@ struct fb_vol_release {
 struct fb_vol_msg {
     enum fb_vol_type type;
     uint64_t match; /* OFFER to DONE: the broker's number, meaningful on that socket alone */
+    char country[FB_COUNTRY_LEN + 1]; /* OFFER: the client's, "" when unknown */
     union {
         struct fb_vol_hello hello;
         struct fb_vol_welcome welcome;

@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "core/slot_impl.h"
 
-static uint16_t wanted_capacity(uint16_t asked) {
+uint16_t fb_slot_capacity(uint16_t asked) {
     uint16_t capacity = asked == 0 ? FB_SLOT_CAPACITY_DEFAULT : asked;
     return capacity < FB_SLOT_CAPACITY_MAX ? capacity : FB_SLOT_CAPACITY_MAX;
 }
@@ -22,7 +22,7 @@ struct fb_slot *fb_slot_new(const struct fb_mem *mem, const struct fb_rng *rng,
     slot->rng = rng;
     slot->config = *config;
     slot->tries = FB_SLOT_TRIES;
-    slot->view.capacity = wanted_capacity(config->capacity);
+    slot->view.capacity = fb_slot_capacity(config->capacity);
     slot->view.retry_ms = FB_SLOT_NEVER;
     slot->broker_deadline = FB_SLOT_NEVER;
     return slot;
@@ -40,7 +40,7 @@ static bool live(const struct match *match) {
     return match->stage != FREE && match->stage != ENDING;
 }
 
-static struct match *find(struct fb_slot *slot, uint32_t m) {
+struct match *fb_slot_find(struct fb_slot *slot, uint32_t m) {
     EACH_MATCH(slot, match) {
         if (live(match) && match->m == m)
             return match;
@@ -139,7 +139,7 @@ static void broker_lost(struct fb_slot *slot, uint64_t now_ms) {
             fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
         reap(slot, match);
     }
-    if (slot->on)
+    if (slot->active)
         retry_later(slot, now_ms);
 }
 
@@ -151,21 +151,19 @@ static void broker_connect(struct fb_slot *slot, uint64_t now_ms) {
 }
 
 /* This side gives the socket up: it broke the rules or said nothing. */
-static void broker_drop(struct fb_slot *slot, uint64_t now_ms) {
+static void broker_drop(struct fb_slot *slot, enum fb_slot_trouble trouble, uint64_t now_ms) {
+    fb_slot_trouble(slot, trouble);
     broker_lost(slot, now_ms);
     slot->todo |= BROKER_CLOSE;
 }
 
-void fb_slot_switch(struct fb_slot *slot, bool on, uint64_t now_ms) {
-    if (slot->on == on)
-        return;
-    slot->on = on;
-    slot->failures = 0;
-    slot->todo |= TELL_CHANGED;
-    if (on) {
-        broker_connect(slot, now_ms);
-        return;
-    }
+void fb_slot_trouble(struct fb_slot *slot, enum fb_slot_trouble trouble) {
+    if (slot->view.trouble != trouble)
+        slot->todo |= TELL_CHANGED;
+    slot->view.trouble = trouble;
+}
+
+static void stop(struct fb_slot *slot, uint64_t now_ms) {
     EACH_MATCH(slot, match) {
         if (live(match))
             fb_slot_end(slot, match, FB_FAREWELL_OFF, FB_OUTCOME_STOPPED);
@@ -177,9 +175,29 @@ void fb_slot_switch(struct fb_slot *slot, bool on, uint64_t now_ms) {
         slot->todo |= BROKER_CLOSE;
 }
 
-void fb_slot_set_capacity(struct fb_slot *slot, uint16_t capacity, uint64_t now_ms) {
-    slot->view.capacity = wanted_capacity(capacity);
-    slot->todo |= SAY_READY | TELL_CHANGED;
+void fb_slot_reconsider(struct fb_slot *slot, uint64_t now_ms) {
+    unsigned paused = fb_slot_paused(slot, now_ms);
+    bool active = slot->on && paused == 0;
+    if (paused != slot->view.paused)
+        slot->todo |= TELL_CHANGED;
+    slot->view.paused = paused;
+    if (active == slot->active)
+        return;
+    slot->active = active;
+    slot->todo |= TELL_CHANGED;
+    if (active)
+        broker_connect(slot, now_ms);
+    else
+        stop(slot, now_ms);
+}
+
+void fb_slot_switch(struct fb_slot *slot, bool on, uint64_t now_ms) {
+    if (slot->on == on)
+        return;
+    slot->on = on;
+    slot->failures = 0;
+    slot->todo |= TELL_CHANGED;
+    fb_slot_reconsider(slot, now_ms);
 }
 
 void fb_slot_set_nat(struct fb_slot *slot, enum fb_nat nat) {
@@ -194,9 +212,16 @@ void fb_slot_broker_open(struct fb_slot *slot, uint64_t now_ms) {
     slot->todo |= SAY_HELLO;
 }
 
-void fb_slot_broker_closed(struct fb_slot *slot, uint64_t now_ms) {
-    if (slot->broker != DOWN)
-        broker_lost(slot, now_ms);
+void fb_slot_broker_closed(struct fb_slot *slot, unsigned code, uint64_t now_ms) {
+    if (slot->broker == DOWN)
+        return;
+    if (code == FB_SLOT_CODE_VERSION)
+        fb_slot_trouble(slot, FB_TROUBLE_VERSION);
+    else if (code == FB_SLOT_CODE_TOO_BIG)
+        fb_slot_trouble(slot, FB_TROUBLE_OVERSIZED);
+    else if (slot->broker != WELCOME) /* a broker that is only restarted is no trouble */
+        fb_slot_trouble(slot, FB_TROUBLE_UNREACHABLE);
+    broker_lost(slot, now_ms);
 }
 
 static void got_welcome(struct fb_slot *slot, const struct fb_vol_welcome *welcome,
@@ -219,11 +244,14 @@ void fb_slot_top_up_tries(struct fb_slot *slot, uint64_t now_ms) {
     }
 }
 
-/* False when the broker broke the rules. */
-static bool got_offer(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64_t now_ms) {
+/* This and the next: what the broker did wrong, so that its socket is closed. */
+static enum fb_slot_trouble got_offer(struct fb_slot *slot, const struct fb_vol_msg *msg,
+                                      uint64_t now_ms) {
     struct match *free_one = NULL;
     if (find_broker_id(slot, msg->match) != NULL || msg->desc.setup != FB_SETUP_ACTPASS)
-        return false;
+        return FB_TROUBLE_GARBAGE;
+    if (slot->promised == 0)
+        fb_slot_trouble(slot, FB_TROUBLE_FLOOD);
     slot->promised -= slot->promised > 0;
     fb_slot_top_up_tries(slot, now_ms);
     EACH_MATCH(slot, match) {
@@ -232,9 +260,9 @@ static bool got_offer(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64
     }
     if (free_one == NULL || busy(slot) >= slot->view.capacity || slot->tries == 0) {
         if (slot->refused_count == REFUSED_MAX)
-            return false;
+            return FB_TROUBLE_FLOOD;
         slot->refused[slot->refused_count++] = msg->match;
-        return true;
+        return FB_TROUBLE_NONE;
     }
     slot->tries--;
     free_one->stage = DESCRIBING;
@@ -245,17 +273,19 @@ static bool got_offer(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64
     free_one->offer = msg->desc;
     fb_desc_filter(&free_one->offer, slot->config.local);
     free_one->work = free_one->offer;
+    memcpy(free_one->country, msg->country, sizeof free_one->country);
     fb_slot_lane_first(free_one);
     free_one->todo = PEER_CREATE;
-    return true;
+    return FB_TROUBLE_NONE;
 }
 
-static bool got_release(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64_t now_ms) {
+static enum fb_slot_trouble got_release(struct fb_slot *slot, const struct fb_vol_msg *msg,
+                                        uint64_t now_ms) {
     struct match *match = find_broker_id(slot, msg->match);
     if (match == NULL)
-        return true; /* it ended meanwhile */
+        return FB_TROUBLE_NONE; /* it ended meanwhile */
     if (match->stage != ANSWERED)
-        return false;
+        return FB_TROUBLE_GARBAGE;
     for (size_t i = 0; i < slot->config.egress_count; i++) {
         if (memcmp(slot->config.egress[i], msg->release.egress, FB_EGRESS_ID_LEN) == 0) {
             match->stage = OPENING;
@@ -263,11 +293,12 @@ static bool got_release(struct fb_slot *slot, const struct fb_vol_msg *msg, uint
             match->release = msg->release;
             match->egress = (uint32_t)i;
             match->todo |= EGRESS_OPEN;
-            return true;
+            return FB_TROUBLE_NONE;
         }
     }
+    fb_slot_trouble(slot, FB_TROUBLE_EGRESS);
     fb_slot_end(slot, match, FB_FAREWELL_EGRESS, FB_OUTCOME_EGRESS_FAILED);
-    return true;
+    return FB_TROUBLE_NONE;
 }
 
 static void got_cancel(struct fb_slot *slot, uint64_t id) {
@@ -278,18 +309,19 @@ static void got_cancel(struct fb_slot *slot, uint64_t id) {
     fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
 }
 
-static bool got_message(struct fb_slot *slot, const struct fb_vol_msg *msg, uint64_t now_ms) {
+static enum fb_slot_trouble got_message(struct fb_slot *slot, const struct fb_vol_msg *msg,
+                                        uint64_t now_ms) {
     if (msg->type == FB_VOL_WELCOME && slot->broker == GREETING) {
         got_welcome(slot, &msg->welcome, now_ms);
-        return true;
+        return FB_TROUBLE_NONE;
     }
     if (slot->broker != WELCOME)
-        return false;
+        return FB_TROUBLE_GARBAGE;
     switch (msg->type) {
     case FB_VOL_OFFER: return got_offer(slot, msg, now_ms);
     case FB_VOL_RELEASE: return got_release(slot, msg, now_ms);
-    case FB_VOL_CANCEL: got_cancel(slot, msg->match); return true;
-    default: return false;
+    case FB_VOL_CANCEL: got_cancel(slot, msg->match); return FB_TROUBLE_NONE;
+    default: return FB_TROUBLE_GARBAGE;
     }
 }
 
@@ -298,8 +330,14 @@ void fb_slot_broker_message(struct fb_slot *slot, const uint8_t *bytes, size_t l
     struct fb_vol_msg msg;
     if (slot->broker != GREETING && slot->broker != WELCOME)
         return;
-    if (fb_vol_decode(&msg, bytes, len) != 0 || !got_message(slot, &msg, now_ms))
-        broker_drop(slot, now_ms);
+    slot->view.used += len;
+    int err = fb_vol_decode(&msg, bytes, len);
+    enum fb_slot_trouble trouble = len > FB_VOL_MAX        ? FB_TROUBLE_OVERSIZED
+                                   : err == FB_ERR_VERSION ? FB_TROUBLE_VERSION
+                                   : err != 0              ? FB_TROUBLE_GARBAGE
+                                                           : got_message(slot, &msg, now_ms);
+    if (trouble != FB_TROUBLE_NONE)
+        broker_drop(slot, trouble, now_ms);
     fb_wipe(&msg, sizeof msg); /* tickets */
 }
 
@@ -354,7 +392,7 @@ void fb_slot_peer_open(struct fb_slot *slot, uint32_t peer, uint64_t now_ms) {
 }
 
 void fb_slot_egress_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
-    struct match *match = find(slot, m);
+    struct match *match = fb_slot_find(slot, m);
     if (match == NULL || !match->made_egress || match->open[EGRESS])
         return;
     match->open[EGRESS] = true;
@@ -372,117 +410,11 @@ void fb_slot_peer_closed(struct fb_slot *slot, uint32_t peer, uint64_t now_ms) {
 }
 
 void fb_slot_egress_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
-    struct match *match = find(slot, m);
+    struct match *match = fb_slot_find(slot, m);
     if (match == NULL)
         return;
     match->made_egress = match->open[EGRESS] = false;
     fb_slot_end(slot, match, FB_FAREWELL_EGRESS, FB_OUTCOME_EGRESS_FAILED);
-}
-
-/* ---- Relaying ---- */
-
-enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client) {
-    switch (first_byte) {
-    case FB_KIND_SESSION: return FB_RELAY_PASS;
-    case FB_KIND_HOP: return FB_RELAY_HOP;
-    default: return FB_RELAY_DROP; /* ATTACH is this side's alone to send */
-    }
-}
-
-static enum fb_relay too_much(struct fb_slot *slot, struct match *match, enum fb_farewell bye) {
-    fb_slot_end(slot, match, bye, FB_OUTCOME_STOPPED);
-    return FB_RELAY_DROP;
-}
-
-static void report_queue(struct match *match, enum hop to, size_t queued) {
-    bool high = queued > FB_SLOT_QUEUE_REPORT, low = queued < FB_SLOT_QUEUE_REPORT / 4;
-    if (match->stage != CARRYING || (match->reported[to] ? !low : !high))
-        return;
-    match->reported[to] = high;
-    match->queue[to] = (uint32_t)queued;
-    /* The one who fills it hears of it. */
-    match->todo |= to == PEER ? EGRESS_QUEUE : PEER_QUEUE;
-}
-
-/* Towards the client: the lane; and one that has stalled is given up. */
-static void choose_lane(struct fb_slot *slot, struct match *match, size_t len,
-                        const uint32_t *queued, uint32_t *lane, uint64_t now_ms) {
-    *lane = (uint32_t)fb_lanes_pick(&match->sending, queued, len, now_ms);
-    int stalled = fb_lanes_stalled(&match->sending, now_ms);
-    if (stalled >= 0 && stalled != (int)*lane)
-        fb_slot_lane_drop(match, (size_t)stalled);
-}
-
-enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
-                            size_t len, const uint32_t *queued, uint32_t *lane, uint64_t now_ms) {
-    enum hop to = from_client ? EGRESS : PEER;
-    struct match *match = find(slot, m);
-    *lane = 0;
-    if (match == NULL)
-        return FB_RELAY_DROP;
-    if (len == 0 || len > FB_MESSAGE_MAX)
-        return too_much(slot, match, FB_FAREWELL_PROTOCOL);
-    enum fb_relay relay = fb_relay_kind(first_byte, from_client);
-    if (relay != FB_RELAY_PASS)
-        return relay;
-    if (!match->open[to]) {
-        match->held[to] += len;
-        if (match->held[to] > FB_SLOT_HOLD_MAX)
-            return too_much(slot, match, FB_FAREWELL_QUEUE);
-        relay = FB_RELAY_HOLD;
-    } else {
-        size_t sum = from_client ? queued[0] : fb_lanes_held(&match->sending, queued);
-        if (sum > FB_SLOT_QUEUE_MAX - len)
-            return too_much(slot, match, FB_FAREWELL_QUEUE);
-        report_queue(match, to, sum + len);
-        if (!from_client)
-            choose_lane(slot, match, len, queued, lane, now_ms);
-    }
-    if (from_client)
-        slot->view.bytes_up += len;
-    else
-        slot->view.bytes_down += len;
-    return relay;
-}
-
-void fb_slot_drained(struct fb_slot *slot, uint32_t m, bool to_client, const uint32_t *queued,
-                     uint64_t now_ms) {
-    struct match *match = find(slot, m);
-    if (match != NULL)
-        report_queue(match, to_client ? PEER : EGRESS,
-                     to_client ? fb_lanes_held(&match->sending, queued) : queued[0]);
-}
-
-static void take_farewell(struct fb_slot *slot, struct match *match, bool from_client,
-                          enum fb_farewell said) {
-    enum fb_farewell why = from_client ? FB_FAREWELL_PEER : FB_FAREWELL_EGRESS;
-    if (!from_client && said == FB_FAREWELL_DENIED)
-        why = FB_FAREWELL_DENIED; /* the client can do something about that */
-    fb_slot_end(slot, match, why, from_client ? FB_OUTCOME_STOPPED : FB_OUTCOME_EGRESS_FAILED);
-    match->todo &= ~(unsigned)(from_client ? PEER_BYE : EGRESS_BYE);
-}
-
-/* False: this neighbour must not say that. */
-static bool take_hop(struct fb_slot *slot, struct match *match, bool from_client,
-                     const struct fb_hop_msg *msg, uint64_t now_ms) {
-    switch (msg->type) {
-    case FB_HOP_FAREWELL: take_farewell(slot, match, from_client, msg->farewell); return true;
-    case FB_HOP_FULL: match->todo |= match->stage == CARRYING ? SAY_FULL : 0; return !from_client;
-    case FB_HOP_LANE_OFFER:
-    case FB_HOP_LANE_CLOSE: return from_client && fb_slot_lane_hop(slot, match, msg, now_ms);
-    case FB_HOP_LANE_ANSWER: return false;
-    default: return true;
-    }
-}
-
-void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *bytes,
-                 size_t len, uint64_t now_ms) {
-    struct match *match = find(slot, m);
-    struct fb_hop_msg msg;
-    if (match == NULL)
-        return;
-    if (fb_hop_decode(&msg, bytes, len) != 0 || !take_hop(slot, match, from_client, &msg, now_ms))
-        fb_slot_end(slot, match, FB_FAREWELL_PROTOCOL, FB_OUTCOME_STOPPED);
 }
 
 /* ---- Time ---- */
@@ -490,7 +422,10 @@ void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8
 static void overdue(struct fb_slot *slot, struct match *match) {
     switch (match->stage) {
     case DESCRIBING: fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_PEER_FAILED); break;
-    case ANSWERED: fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED); break;
+    case ANSWERED:
+        fb_slot_trouble(slot, FB_TROUBLE_SILENT);
+        fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT, FB_OUTCOME_STOPPED);
+        break;
     default: /* OPENING */
         fb_slot_end(slot, match, FB_FAREWELL_TIMEOUT,
                     match->open[PEER] ? FB_OUTCOME_EGRESS_FAILED : FB_OUTCOME_PEER_FAILED);
@@ -498,6 +433,8 @@ static void overdue(struct fb_slot *slot, struct match *match) {
 }
 
 void fb_slot_tick(struct fb_slot *slot, uint64_t now_ms) {
+    slot->now_ms = now_ms;
+    fb_slot_reconsider(slot, now_ms);
     EACH_MATCH(slot, match) {
         if (live(match) && match->lanes_deadline <= now_ms)
             fb_slot_lane_tick(match, now_ms);
@@ -516,12 +453,17 @@ void fb_slot_tick(struct fb_slot *slot, uint64_t now_ms) {
         slot->broker_deadline = now_ms + FB_SLOT_STATUS_MS;
         slot->todo |= SAY_STATUS;
         break;
-    default: broker_drop(slot, now_ms);
+    case CONNECTING: broker_drop(slot, FB_TROUBLE_UNREACHABLE, now_ms); break;
+    case GREETING: broker_drop(slot, FB_TROUBLE_SILENT, now_ms); break;
     }
 }
 
 uint64_t fb_slot_deadline(const struct fb_slot *slot) {
-    uint64_t first = slot->broker_deadline;
+    uint64_t first = slot->broker_deadline,
+             others[] = {fb_slot_hours_deadline(slot), fb_slot_next_deadline(slot)};
+    for (size_t i = 0; i < 2; i++)
+        if (others[i] < first)
+            first = others[i];
     for (size_t i = 0; i < FB_SLOT_CAPACITY_MAX; i++) {
         const struct match *match = &slot->matches[i];
         if (match->stage != FREE && match->deadline < first)
@@ -541,6 +483,7 @@ static bool give_bytes(struct fb_slot *slot, struct fb_slot_action *out,
     out->type = type;
     out->bytes = slot->out;
     out->len = (size_t)len;
+    slot->view.used += len > 0 ? (size_t)len : 0;
     return len > 0;
 }
 
@@ -736,16 +679,30 @@ bool fb_slot_poll(struct fb_slot *slot, struct fb_slot_action *out) {
     while (slot->todo != 0)
         if (poll_own(slot, out))
             return true;
-    return false;
+    return fb_slot_poll_next(slot, out);
 }
 
 void fb_slot_view(const struct fb_slot *slot, struct fb_slot_view *out) {
     *out = slot->view;
     if (!slot->on)
-        out->state = FB_SLOT_OFF;
+        out->state = FB_SLOT_OFF, out->paused = 0;
+    else if (out->paused != 0)
+        out->state = FB_SLOT_PAUSED;
     else if (out->people_now > 0)
         out->state = FB_SLOT_CARRYING;
     else
         out->state = slot->broker == CONNECTING || slot->broker == GREETING ? FB_SLOT_CONNECTING
                                                                             : FB_SLOT_WAITING;
+}
+
+size_t fb_slot_people(const struct fb_slot *slot, struct fb_slot_person out[FB_SLOT_CAPACITY_MAX]) {
+    size_t count = 0;
+    for (size_t i = 0; i < FB_SLOT_CAPACITY_MAX; i++) {
+        const struct match *match = &slot->matches[i];
+        if (match->stage != CARRYING)
+            continue;
+        out[count].id = match->m;
+        memcpy(out[count++].country, match->country, sizeof match->country);
+    }
+    return count;
 }

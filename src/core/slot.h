@@ -20,10 +20,17 @@
  *   fb_slot_egress_open()      -> FB_SLOT_EGRESS_SEND of the attach message
  *   fb_slot_peer_open()        -> with both open, messages are relayed
  *   the client offers a lane   -> FB_SLOT_PEER_CREATE, and so on as above, with FB_SLOT_PEER_SEND
+ *   a message has to wait      -> FB_SLOT_NEXT, when it may go on
  *   a lane closes, others live -> nothing is lost but what it held
- *   either hop closes, a time limit, a limit, switched off
+ *   either hop closes, a time limit, a limit, paused, switched off
  *                              -> FB_SLOT_PEER_CLOSE and FB_SLOT_EGRESS_CLOSE; the match is gone
  * Events about a match that is gone are ignored, so glue needs no care with late callbacks.
+ *
+ * Limits (slot_limits.c). A speed limit lets messages wait at glue and says which is next: readers
+ * that wait take turns by bytes, whatever their number of streams and in both directions together;
+ * hop control never waits. The sessions' windows follow the delay, so what waits stays short. Where
+ * a limit or a place says stop, the slot is paused: it leaves the broker and ends its matches as
+ * when switched off, and comes back by itself.
  */
 #ifndef FB_CORE_SLOT_H
 #define FB_CORE_SLOT_H
@@ -74,17 +81,27 @@
 #define FB_SLOT_RETRY_CAP_MS 120000
 #define FB_SLOT_RETRY_GOOD_MS 60000
 
-/* A hop whose queue passes this closes the path; the session sends again what it held. */
+/* A hop whose queue, with what waits for it, passes this closes the path; the session sends again
+ * what it held. */
 #define FB_SLOT_QUEUE_MAX (1024 * 1024)
 /* A queue is reported to its sender when it has passed this, and when it is below a quarter. */
 #define FB_SLOT_QUEUE_REPORT (256 * 1024)
-/* What glue may hold in each direction for the hop that is not open yet. */
+/* What may wait in each direction for the hop that is not open yet. */
 #define FB_SLOT_HOLD_MAX (32 * 1024)
+
+/* A speed limit, bytes a second: the lowest; so many readers at once that each has at least SHARE
+ * (below, a session's first window would wait for seconds); and so much time of silence may be made
+ * up for by a burst: as late as glue's timers may be. */
+#define FB_SLOT_RATE_MIN 16000
+#define FB_SLOT_RATE_SHARE 32000
+#define FB_SLOT_RATE_BURST_MS 50
+/* So near to its end the month's budget counts as used: what is under way when it stops. */
+#define FB_SLOT_BUDGET_RESERVE (1024 * 1024)
 
 struct fb_slot_config {
     enum fb_volunteer_kind kind;
     enum fb_nat nat;
-    uint16_t capacity; /* 0: the default */
+    uint16_t capacity; /* as fb_slot_limits.people, until those are set */
     bool local;        /* see fb_desc_filter() */
     size_t egress_count;
     uint8_t egress[FB_SLOT_EGRESS_MAX][FB_EGRESS_ID_LEN]; /* the only ones it connects to */
@@ -103,16 +120,35 @@ void fb_slot_free(struct fb_slot *slot);
 
 /* Off closes everything, with a farewell; nothing reconnects. */
 void fb_slot_switch(struct fb_slot *slot, bool on, uint64_t now_ms);
-/* New limit; matches above it stay until they end. 0: the default. */
-void fb_slot_set_capacity(struct fb_slot *slot, uint16_t capacity, uint64_t now_ms);
+
+struct fb_slot_limits {
+    uint16_t people; /* at once; matches above it stay until they end. 0: the default */
+    uint32_t rate;   /* bytes a second, of both directions together, relayed once; 0: no limit */
+    /* Bytes a month: of messages in and out, so that each relayed byte counts twice, hop control
+     * and the broker's messages too; what carries them (IP, DTLS, TLS) is not seen here. 0: none */
+    uint64_t budget;
+    uint64_t used;             /* of it in `month`, before now; what the slot has counted stays */
+    uint32_t month;            /* year * 100 + month */
+    uint16_t from_min, to_min; /* of the local day, between which it helps; equal: always */
+    bool metered, battery;     /* go on when metered, on low battery */
+};
+void fb_slot_set_limits(struct fb_slot *slot, const struct fb_slot_limits *limits, uint64_t now_ms);
+/* What the local clock shows, as minutes since it showed 1970-01-01 00:00. Again when that may have
+ * changed: summer time, a machine that slept. Before the first time no hours hold and no month
+ * ends. */
+void fb_slot_set_clock(struct fb_slot *slot, uint32_t minutes, uint64_t now_ms);
+/* Not metered and no low battery, until told. */
+void fb_slot_set_place(struct fb_slot *slot, bool metered, bool low_battery, uint64_t now_ms);
 /* What the STUN servers showed; told to the broker with the next HELLO. */
 void fb_slot_set_nat(struct fb_slot *slot, enum fb_nat nat);
 
 /* ---- Events ---- */
 
 void fb_slot_broker_open(struct fb_slot *slot, uint64_t now_ms);
-/* Closed, or could not be opened. */
-void fb_slot_broker_closed(struct fb_slot *slot, uint64_t now_ms);
+/* Closed, or could not be opened. code: the WebSocket's (RFC 6455 section 7.4), 0: none. */
+#define FB_SLOT_CODE_TOO_BIG 1009
+#define FB_SLOT_CODE_VERSION 4001
+void fb_slot_broker_closed(struct fb_slot *slot, unsigned code, uint64_t now_ms);
 /* One whole binary message. One that breaks the rules closes the socket. */
 void fb_slot_broker_message(struct fb_slot *slot, const uint8_t *msg, size_t len, uint64_t now_ms);
 
@@ -134,10 +170,8 @@ uint64_t fb_slot_deadline(const struct fb_slot *slot);
 enum fb_relay {
     FB_RELAY_DROP = 0, /* forget the message */
     FB_RELAY_PASS = 1, /* send it on as it is */
-    /* The other hop is not open. Keep it, in order; when that hop opens, send it after the actions
-     * that follow, so that the attach message stays the first. */
-    FB_RELAY_HOLD = 2,
-    FB_RELAY_HOP = 3, /* give the message to fb_slot_hop() */
+    FB_RELAY_WAIT = 2, /* keep it behind those of this match and direction that wait already */
+    FB_RELAY_HOP = 3,  /* give the message to fb_slot_hop() */
 };
 
 /* What the first byte alone decides, for both hops open: PASS, DROP or HOP. */
@@ -145,14 +179,18 @@ enum fb_relay fb_relay_kind(uint8_t first_byte, bool from_client);
 
 /*
  * One message that arrived on a hop of match m, before glue sends it on: decides, and counts its
- * bytes. queued: what the other hop's send buffers hold already: of the WebSocket one number, of
- * the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do not
- * matter). Too much queued or held closes the match: DROP, and actions to poll. So does an empty
- * message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to send
- * it on.
+ * bytes. queued: what the other hop's send buffers hold, without what waits: of the WebSocket one
+ * number, of the client's lanes FB_LANES_MAX of them, by index (those of lanes that are not open do
+ * not matter). Too much queued or waiting closes the match: DROP, and actions to poll. So does an
+ * empty message or one longer than FB_MESSAGE_MAX. *lane: with PASS towards the client, the lane to
+ * send it on.
  */
 enum fb_relay fb_slot_relay(struct fb_slot *slot, uint32_t m, bool from_client, uint8_t first_byte,
                             size_t len, const uint32_t *queued, uint32_t *lane, uint64_t now_ms);
+/* The first of those that wait, for FB_SLOT_NEXT, before the next action is polled: PASS or DROP,
+ * the rest as above. */
+enum fb_relay fb_slot_next(struct fb_slot *slot, uint32_t m, bool from_client, size_t len,
+                           const uint32_t *queued, uint32_t *lane, uint64_t now_ms);
 /* A hop control message, whole. */
 void fb_slot_hop(struct fb_slot *slot, uint32_t m, bool from_client, const uint8_t *msg, size_t len,
                  uint64_t now_ms);
@@ -175,6 +213,7 @@ enum fb_slot_action_type {
     FB_SLOT_EGRESS_SEND = 8,  /* m, bytes: on the WebSocket */
     FB_SLOT_EGRESS_CLOSE = 9, /* m; after what was sent has left */
     FB_SLOT_CHANGED = 10,     /* what fb_slot_view() tells is new, bytes aside */
+    FB_SLOT_NEXT = 11,        /* m, from_client: fb_slot_next() */
 };
 
 /* Pointers stay good until the next call of any fb_slot function. */
@@ -183,6 +222,7 @@ struct fb_slot_action {
     uint32_t m;
     uint32_t egress;
     uint32_t peer, lane;
+    bool from_client;
     const struct fb_desc *desc;
     const uint8_t *bytes;
     size_t len;
@@ -199,6 +239,26 @@ enum fb_slot_state {
     FB_SLOT_CONNECTING = 1, /* to the broker */
     FB_SLOT_WAITING = 2,    /* for a reader; or, with retry_ms set, to try the broker again */
     FB_SLOT_CARRYING = 3,
+    FB_SLOT_PAUSED = 4, /* by a limit; see fb_slot_view.paused */
+};
+
+enum fb_slot_pause {
+    FB_PAUSE_BUDGET = 1,
+    FB_PAUSE_HOURS = 2,
+    FB_PAUSE_METERED = 4,
+    FB_PAUSE_BATTERY = 8,
+};
+
+/* The last thing that went wrong. */
+enum fb_slot_trouble {
+    FB_TROUBLE_NONE = 0,
+    FB_TROUBLE_UNREACHABLE = 1, /* the broker */
+    FB_TROUBLE_GARBAGE = 2,     /* it said what no broker says, or not then */
+    FB_TROUBLE_VERSION = 3,     /* it speaks another version */
+    FB_TROUBLE_EGRESS = 4,      /* it named an egress that the network does not have */
+    FB_TROUBLE_FLOOD = 5,       /* it sent more readers than were asked for */
+    FB_TROUBLE_SILENT = 6,      /* it did not greet, or made a match and said nothing more */
+    FB_TROUBLE_OVERSIZED = 7,   /* a message longer than any may be, from whomever */
 };
 
 struct fb_slot_view {
@@ -211,8 +271,19 @@ struct fb_slot_view {
     uint64_t bytes_up, bytes_down;    /* relayed towards the egress, towards clients */
     enum fb_farewell last_close;      /* why the last match that had opened ended */
     char country[FB_COUNTRY_LEN + 1]; /* this volunteer's, from the broker; "" unknown */
+    unsigned paused;                  /* enum fb_slot_pause, why state is PAUSED; 0: it is not */
+    enum fb_slot_trouble trouble;
+    uint64_t used;  /* of the month's budget, counted without one too */
+    uint32_t month; /* whose; 0: not known */
 };
 
 void fb_slot_view(const struct fb_slot *slot, struct fb_slot_view *out);
+
+struct fb_slot_person {
+    uint32_t id;                      /* the match's m */
+    char country[FB_COUNTRY_LEN + 1]; /* by the broker; "" unknown */
+};
+/* Those who are helped now, view.people_now of them. */
+size_t fb_slot_people(const struct fb_slot *slot, struct fb_slot_person out[FB_SLOT_CAPACITY_MAX]);
 
 #endif

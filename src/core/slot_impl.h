@@ -1,7 +1,9 @@
 /*
  * The inside of core/slot.h, for slot*.c and no one else:
- *   slot.c        the broker, the matches, their hops, what is to be done
- *   slot_lanes.c  the lanes of a match
+ *   slot.c         the broker, the matches, what is to be done
+ *   slot_relay.c   what passes between a match's hops
+ *   slot_lanes.c   the lanes of a match
+ *   slot_limits.c  how fast, how much, and when
  */
 #ifndef FB_CORE_SLOT_IMPL_H
 #define FB_CORE_SLOT_IMPL_H
@@ -60,6 +62,13 @@ struct lane {
     uint64_t deadline;
 };
 
+/* What waits at glue towards one hop of a match. */
+struct wait {
+    uint32_t count;
+    size_t bytes;
+    uint64_t tag; /* start-time fair queueing, in bytes, among the two of the match */
+};
+
 struct match {
     enum stage stage;
     unsigned todo;
@@ -67,9 +76,11 @@ struct match {
     bool at_broker; /* the broker's current socket knows it as broker_id */
     uint64_t broker_id;
     uint64_t deadline;
-    bool made_egress;  /* glue has been told to make it, and not that it is gone */
-    bool open[2];      /* by enum hop */
-    size_t held[2];    /* towards that hop */
+    bool made_egress;    /* glue has been told to make it, and not that it is gone */
+    bool open[2];        /* by enum hop */
+    struct wait wait[2]; /* towards that hop */
+    uint64_t tag, turn;  /* as wait's, among all matches; the tag of what went last in this one */
+    char country[FB_COUNTRY_LEN + 1];
     bool reported[2];  /* its queue has been reported as long */
     uint32_t queue[2]; /* what to report */
     bool carried;
@@ -109,6 +120,16 @@ struct fb_slot {
     const struct fb_rng *rng;
     struct fb_slot_config config;
     bool on;
+    bool active; /* on and not paused */
+    struct fb_slot_limits limits;
+    bool metered, low_battery, has_clock;
+    uint32_t clock;  /* minutes, at clock_ms */
+    uint32_t minute; /* what it showed when that was last looked at */
+    uint64_t clock_ms;
+    uint64_t now_ms;    /* of the last event that matters to what waits */
+    uint64_t paid_us;   /* what was sent is paid for by then */
+    uint64_t turn;      /* the tag of what went last */
+    uint64_t waited_ms; /* when something had to wait */
     enum broker broker;
     uint64_t broker_deadline; /* DOWN: next try; CONNECTING, GREETING: give up; WELCOME: STATUS */
     uint64_t welcome_ms;      /* since when */
@@ -133,6 +154,28 @@ struct fb_slot {
 void fb_slot_end(struct fb_slot *slot, struct match *match, enum fb_farewell bye,
                  enum fb_outcome outcome);
 void fb_slot_top_up_tries(struct fb_slot *slot, uint64_t now_ms);
+
+struct match *fb_slot_find(struct fb_slot *slot, uint32_t m);
+/* Begins or ends work where on or paused have changed. */
+void fb_slot_reconsider(struct fb_slot *slot, uint64_t now_ms);
+void fb_slot_trouble(struct fb_slot *slot, enum fb_slot_trouble trouble);
+/* As many as may be asked for; 0: the default. */
+uint16_t fb_slot_capacity(uint16_t asked);
+
+/* slot_relay.c */
+/* Something waits and may go: fills in FB_SLOT_NEXT. */
+bool fb_slot_poll_next(struct fb_slot *slot, struct fb_slot_action *out);
+/* When that will be so; FB_SLOT_NEVER: nothing waits. */
+uint64_t fb_slot_next_deadline(const struct fb_slot *slot);
+
+/* slot_limits.c */
+/* Bits of enum fb_slot_pause, and when they may change by time alone. */
+unsigned fb_slot_paused(struct fb_slot *slot, uint64_t now_ms);
+uint64_t fb_slot_hours_deadline(const struct fb_slot *slot);
+bool fb_slot_used_up(const struct fb_slot *slot);
+/* As far as the speed limit is concerned a message may go; one goes. */
+bool fb_slot_rate_allows(const struct fb_slot *slot);
+void fb_slot_rate_charge(struct fb_slot *slot, size_t len);
 
 /* slot_lanes.c */
 /* Index 0, with the match's own m: the match has just begun. */

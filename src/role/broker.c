@@ -29,6 +29,7 @@ void fb_broker_config_init(struct fb_broker_config *config) {
                 .status_us = UINT64_C(60000000),
             },
     };
+    fb_censored_parse(&config->censored, FB_CENSORED_USUAL);
 }
 
 static void slow_tick(void *user) {
@@ -56,6 +57,7 @@ static void act(struct fb_broker *broker, const struct fb_match_action *action) 
     switch (action->type) {
     case FB_MATCH_OFFER:
         msg.desc = request->offer.desc;
+        memcpy(msg.country, request->country, FB_COUNTRY_LEN);
         broker_tell(volunteer, &msg);
         break;
     case FB_MATCH_WITHDRAW:
@@ -78,6 +80,8 @@ void broker_pump(struct fb_broker *broker) {
 void broker_place(const struct fb_broker *broker, const struct fb_addr *addr,
                   uint8_t country[FB_COUNTRY_LEN], uint8_t prefix[FB_ADDR_PREFIX_LEN]) {
     fb_geoip_country(broker->geoip, addr, country);
+    if (country[0] == 0)
+        memcpy(country, broker->country, FB_COUNTRY_LEN);
     memset(prefix, 0, FB_ADDR_PREFIX_LEN);
     if (!fb_addr_is_special(addr))
         fb_addr_prefix(addr, prefix);
@@ -176,6 +180,8 @@ struct fb_broker *fb_broker_new(const struct fb_broker_config *config,
     broker->mem = fb_mem_default();
     broker->rng = fb_rng_default();
     broker->limits = config->limits;
+    broker->censored = config->censored;
+    memcpy(broker->country, config->country, FB_COUNTRY_LEN);
     memcpy(broker->network_id, config->network_id, FB_NETWORK_ID_LEN);
     memcpy(broker->sealing_key, config->sealing_key, FB_KEY_LEN);
     memcpy(broker->ticket_seed, config->ticket_seed, FB_KEY_LEN);

@@ -25,6 +25,7 @@
 #include "net/geoip.h"
 #include "net/log.h"
 #include "net/server.h"
+#include "role/censored.h"
 #include "role/link.h"
 
 struct fb_broker;
@@ -53,10 +54,14 @@ struct fb_broker_config {
     /* As signed; it must list a broker with our keys, and is published as it is. Copied. */
     const uint8_t *document;
     size_t document_len;
+    struct fb_censored censored; /* whose people the widget warns */
+    /* What addresses of no known country count as, for networks on one machine; two zero bytes:
+     * unknown they stay. */
+    uint8_t country[FB_COUNTRY_LEN];
     struct fb_broker_limits limits;
 };
 
-/* Fills in the default limits; the rest is zeroed. */
+/* Fills in the default limits and FB_CENSORED_USUAL; the rest is zeroed. */
 void fb_broker_config_init(struct fb_broker_config *config);
 
 #define FB_BROKER_ERR_MAX 256

@@ -43,6 +43,8 @@ struct fb_broker {
     const struct fb_mem *mem;
     const struct fb_rng *rng;
     struct fb_broker_limits limits;
+    struct fb_censored censored;
+    uint8_t country[FB_COUNTRY_LEN];
     bool local, has_link, stopped;
     uint8_t network_id[FB_NETWORK_ID_LEN];
     uint8_t sealing_key[FB_KEY_LEN], ticket_seed[FB_KEY_LEN], link_secret[FB_KEY_LEN];
@@ -71,7 +73,7 @@ struct fb_broker {
     struct fb_timer *status_timer;
     struct snapshot counted, published;
     struct fb_pages *pages;
-    char *widget_json;
+    char *widget_json; /* without its last brace: what depends on who asks is added */
 };
 
 /* One egress process. Its answers leave by `answered`, to this process or over a link. */
@@ -97,7 +99,8 @@ struct request {
     size_t sealed_len;
     struct fb_rendezvous *rv;
     struct fb_offer offer;
-    uint64_t id; /* the matcher's; 0: not there yet */
+    uint8_t country[FB_COUNTRY_LEN]; /* where the client is, as far as is known */
+    uint64_t id;                     /* the matcher's; 0: not there yet */
 };
 
 struct volunteer {

@@ -140,6 +140,7 @@ static void enter_matching(struct request *request, const struct fb_addr *from) 
     memcpy(ask.session, offer->handle, FB_HANDLE_LEN);
     fb_desc_filter(&offer->desc, broker->local);
     locate(request, from, &ask.end);
+    memcpy(request->country, ask.end.country, FB_COUNTRY_LEN);
     fb_list_push(&broker->requests, &request->link);
     if (request->http != NULL)
         fb_http_hold(request->http, gone, request);

@@ -17,6 +17,14 @@ static const char *const open_headers[] = {"access-control-allow-origin",
                                            "cache-control",
                                            "no-cache",
                                            NULL};
+/* What depends on who asks is no cache's to give to somebody else. */
+static const char *const private_headers[] = {"access-control-allow-origin",
+                                              "*",
+                                              "cross-origin-resource-policy",
+                                              "cross-origin",
+                                              "cache-control",
+                                              "private, no-cache",
+                                              NULL};
 
 /* ---- /v1/status ---- */
 
@@ -52,18 +60,18 @@ static cJSON *status_json(const struct snapshot *at) {
     return root;
 }
 
-static void serve_json(struct fb_http_req *http, const char *text) {
+static void serve_json(struct fb_http_req *http, const char *const *headers, const char *text) {
     if (text == NULL)
         fb_http_reply(http, 500, "text/plain", NULL, "out of memory\n", 14);
     else
-        fb_http_reply(http, 200, "application/json", open_headers, text, strlen(text));
+        fb_http_reply(http, 200, "application/json", headers, text, strlen(text));
 }
 
 static void serve_status(void *user, struct fb_http_req *http) {
     const struct fb_broker *broker = user;
     cJSON *root = status_json(&broker->published);
     char *text = root == NULL ? NULL : cJSON_PrintUnformatted(root);
-    serve_json(http, text);
+    serve_json(http, open_headers, text);
     cJSON_free(text);
     cJSON_Delete(root);
 }
@@ -78,7 +86,16 @@ static void serve_document(void *user, struct fb_http_req *http) {
 
 static void serve_widget(void *user, struct fb_http_req *http) {
     const struct fb_broker *broker = user;
-    serve_json(http, broker->widget_json);
+    uint8_t country[FB_COUNTRY_LEN], prefix[FB_ADDR_PREFIX_LEN];
+    broker_place(broker, fb_http_from(http), country, prefix);
+    size_t cap = strlen(broker->widget_json) + 48;
+    char *text = malloc(cap);
+    if (text != NULL)
+        snprintf(text, cap, "%s,\"country\":\"%.2s\",\"censored\":%s}", broker->widget_json,
+                 (const char *)country,
+                 fb_censored_has(&broker->censored, country) ? "true" : "false");
+    serve_json(http, private_headers, text);
+    free(text);
 }
 
 static void serve_health(void *user, struct fb_http_req *http) {
@@ -120,7 +137,7 @@ static char *widget_json(const struct fb_broker *broker) {
         cJSON_AddItemToArray(egresses, entry);
     }
     char *printed = root == NULL ? NULL : cJSON_PrintUnformatted(root);
-    char *copy = printed == NULL ? NULL : strdup(printed);
+    char *copy = printed == NULL ? NULL : strndup(printed, strlen(printed) - 1);
     cJSON_free(printed);
     cJSON_Delete(root);
     return copy;

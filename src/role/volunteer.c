@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/list.h"
@@ -19,8 +20,9 @@
 /* The slot closes a match at FB_SLOT_QUEUE_MAX; its own farewell must still fit. */
 #define HOP_SEND_MAX (FB_SLOT_QUEUE_MAX + 4 * FB_MESSAGE_MAX)
 #define STUN_MAX 8
+#define CLOCK_US UINT64_C(60000000)
 
-/* A message for the hop that is not open yet. */
+/* A message that waits for its turn. */
 struct held {
     struct fb_list link;
     size_t len;
@@ -41,7 +43,7 @@ struct match {
     uint32_t m;
     struct lane lanes[FB_LANES_MAX];
     struct fb_ws *egress;              /* NULL: not made, or gone */
-    struct fb_list to_peer, to_egress; /* struct held */
+    struct fb_list to_peer, to_egress; /* struct held: what waits */
     bool peer_paused, egress_paused;
 };
 
@@ -58,6 +60,7 @@ struct fb_volunteer {
     struct fb_list matches;
     struct fb_slot_view shown;             /* what was logged last */
     uint64_t people, bytes_up, bytes_down; /* of slots before this one */
+    uint64_t clock_us;                     /* when the slot was last told what the clock shows */
 };
 
 static void poll_slot(struct fb_volunteer *vol);
@@ -149,13 +152,6 @@ static void on_peer_open(void *user, struct fb_peer *peer) {
     struct fb_volunteer *vol = match->volunteer;
     fb_peer_pause(peer, match->peer_paused);
     fb_slot_peer_open(vol->slot, lane->number, now_ms());
-    poll_slot(vol);
-    FB_LIST_EACH (it, &match->to_peer) {
-        struct held *held = FB_CONTAINER(it, struct held, link);
-        if (lane->peer != NULL)
-            fb_peer_send(lane->peer, held->data, held->len);
-    }
-    drop_held(&match->to_peer);
     run(vol);
 }
 
@@ -167,9 +163,15 @@ static void pause_lanes(struct match *match, bool pause) {
 }
 
 static void to_egress(struct match *match, const uint8_t *data, size_t len) {
+    if (match->egress == NULL)
+        return;
     fb_ws_send(match->egress, data, len);
     if (!match->peer_paused && fb_ws_buffered(match->egress) > PAUSE_AT)
         pause_lanes(match, true);
+}
+
+static uint32_t egress_held(const struct match *match) {
+    return match->egress != NULL ? (uint32_t)fb_ws_buffered(match->egress) : 0;
 }
 
 static void on_peer_message(void *user, struct fb_peer *peer, uint8_t *data, size_t len) {
@@ -177,14 +179,11 @@ static void on_peer_message(void *user, struct fb_peer *peer, uint8_t *data, siz
     struct match *match = from->match;
     struct fb_volunteer *vol = match->volunteer;
     uint64_t now = now_ms();
-    uint32_t queued = match->egress != NULL ? (uint32_t)fb_ws_buffered(match->egress) : 0, lane;
+    uint32_t queued = egress_held(match), lane;
     uint8_t first = len > 0 ? data[0] : 0;
     switch (fb_slot_relay(vol->slot, match->m, true, first, len, &queued, &lane, now)) {
-    case FB_RELAY_PASS:
-        if (match->egress != NULL)
-            to_egress(match, data, len);
-        break;
-    case FB_RELAY_HOLD: hold(&match->to_egress, data, len); break;
+    case FB_RELAY_PASS: to_egress(match, data, len); break;
+    case FB_RELAY_WAIT: hold(&match->to_egress, data, len); break;
     case FB_RELAY_HOP: fb_slot_hop(vol->slot, match->m, true, data, len, now); break;
     case FB_RELAY_DROP: break;
     }
@@ -282,13 +281,6 @@ static void on_egress_open(void *user, struct fb_ws *ws) {
     struct match *match = user;
     struct fb_volunteer *vol = match->volunteer;
     fb_slot_egress_open(vol->slot, match->m, now_ms());
-    poll_slot(vol); /* ticket and first message go before everything else */
-    FB_LIST_EACH (it, &match->to_egress) {
-        struct held *held = FB_CONTAINER(it, struct held, link);
-        if (match->egress != NULL)
-            fb_ws_send(match->egress, held->data, held->len);
-    }
-    drop_held(&match->to_egress);
     run(vol);
 }
 
@@ -296,7 +288,7 @@ static void to_peer(struct match *match, uint32_t lane, size_t held, const uint8
                     size_t len) {
     if (match->lanes[lane].peer != NULL)
         fb_peer_send(match->lanes[lane].peer, data, len);
-    if (!match->egress_paused && held > PAUSE_AT) {
+    if (!match->egress_paused && held > PAUSE_AT && match->egress != NULL) {
         match->egress_paused = true;
         fb_ws_pause(match->egress);
     }
@@ -311,11 +303,29 @@ static void on_egress_message(void *user, struct fb_ws *ws, const uint8_t *data,
     uint8_t first = len > 0 ? data[0] : 0;
     switch (fb_slot_relay(vol->slot, match->m, false, first, len, held, &lane, now)) {
     case FB_RELAY_PASS: to_peer(match, lane, sum + len, data, len); break;
-    case FB_RELAY_HOLD: hold(&match->to_peer, data, len); break;
+    case FB_RELAY_WAIT: hold(&match->to_peer, data, len); break;
     case FB_RELAY_HOP: fb_slot_hop(vol->slot, match->m, false, data, len, now); break;
     case FB_RELAY_DROP: break;
     }
     run(vol);
+}
+
+/* The first that waits, which is on its way from now on or forgotten. */
+static void next(struct match *match, bool from_client) {
+    struct fb_list *list = from_client ? &match->to_egress : &match->to_peer;
+    if (fb_list_empty(list)) /* there was no memory for it */
+        return;
+    struct held *held = FB_CONTAINER(list->next, struct held, link);
+    uint32_t queued[FB_LANES_MAX] = {egress_held(match)}, lane;
+    size_t sum = from_client ? 0 : lanes_held(match, queued);
+    enum fb_relay what = fb_slot_next(match->volunteer->slot, match->m, from_client, held->len,
+                                      queued, &lane, now_ms());
+    fb_list_remove(&held->link);
+    if (what == FB_RELAY_PASS && from_client)
+        to_egress(match, held->data, held->len);
+    else if (what == FB_RELAY_PASS)
+        to_peer(match, lane, sum + held->len, held->data, held->len);
+    free(held);
 }
 
 static void on_egress_drained(void *user, struct fb_ws *ws) {
@@ -373,7 +383,7 @@ static void on_broker_closed(void *user, struct fb_ws *ws, int code, const char 
     fb_log(vol->config.log, FB_LOG_INFO, "broker: %s; trying again by itself", why);
     vol->broker = NULL;
     vol->broker_index++;
-    fb_slot_broker_closed(vol->slot, now_ms());
+    fb_slot_broker_closed(vol->slot, code > 0 ? (unsigned)code : 0, now_ms());
     run(vol);
 }
 
@@ -404,17 +414,31 @@ static void connect_broker(struct fb_volunteer *vol) {
         return;
     fb_log(vol->config.log, FB_LOG_WARN, "broker: %s", err);
     vol->broker_index++;
-    fb_slot_broker_closed(vol->slot, now_ms());
+    fb_slot_broker_closed(vol->slot, 0, now_ms());
 }
 
 /* ---- what the slot says ---- */
+
+static const char *const troubles[] = {
+    [FB_TROUBLE_NONE] = "",
+    [FB_TROUBLE_UNREACHABLE] = "the broker cannot be reached",
+    [FB_TROUBLE_GARBAGE] = "the broker sent what makes no sense",
+    [FB_TROUBLE_VERSION] = "the broker speaks another version; look for a newer program",
+    [FB_TROUBLE_EGRESS] = "the broker named an egress that the network does not have",
+    [FB_TROUBLE_FLOOD] = "the broker sent more readers than it was asked for",
+    [FB_TROUBLE_SILENT] = "the broker fell silent",
+    [FB_TROUBLE_OVERSIZED] = "a message was longer than any may be",
+};
 
 static void tell(struct fb_volunteer *vol) {
     struct fb_slot_view view;
     fb_volunteer_view(vol, &view);
     const struct fb_slot_view *old = &vol->shown;
     bool same = view.state == old->state && view.broker == old->broker &&
-                view.people_now == old->people_now && view.people_total == old->people_total;
+                view.people_now == old->people_now && view.people_total == old->people_total &&
+                view.paused == old->paused;
+    if (view.trouble != old->trouble)
+        fb_log(vol->config.log, FB_LOG_WARN, "%s", troubles[view.trouble]);
     vol->shown = view;
     if (!same && view.state == FB_SLOT_CONNECTING)
         fb_log(vol->config.log, FB_LOG_INFO, "connecting to the broker");
@@ -424,6 +448,10 @@ static void tell(struct fb_volunteer *vol) {
     else if (!same && view.state == FB_SLOT_WAITING && view.broker)
         fb_log(vol->config.log, FB_LOG_INFO, "waiting for a reader; %" PRIu64 " so far, %.1f MB",
                view.people_total, (double)(view.bytes_up + view.bytes_down) / 1e6);
+    else if (!same && view.state == FB_SLOT_PAUSED)
+        fb_log(vol->config.log, FB_LOG_INFO, "paused: %s; it goes on by itself",
+               (view.paused & FB_PAUSE_BUDGET) != 0 ? "this month's data is used up"
+                                                    : "these are not its hours");
     if (vol->config.changed != NULL && !vol->stopped)
         vol->config.changed(vol->config.user, &view);
 }
@@ -468,6 +496,10 @@ static void act(struct fb_volunteer *vol, const struct fb_slot_action *action) {
         break;
     case FB_SLOT_EGRESS_CLOSE: close_egress(match); break;
     case FB_SLOT_CHANGED: tell(vol); break;
+    case FB_SLOT_NEXT:
+        if (match != NULL)
+            next(match, action->from_client);
+        break;
     }
 }
 
@@ -492,12 +524,20 @@ static bool same_network(const struct fb_document *a, const struct fb_document *
 
 static struct fb_slot *make_slot(const struct fb_volunteer *vol) {
     struct fb_slot_config config = {.kind = FB_VOLUNTEER_HEADLESS,
-                                    .capacity = vol->config.capacity,
                                     .local = (vol->document.flags & FB_DOCUMENT_LOCAL) != 0,
                                     .egress_count = vol->document.egress_count};
     for (size_t i = 0; i < config.egress_count; i++)
         memcpy(config.egress[i], vol->document.egresses[i].id, FB_EGRESS_ID_LEN);
     return fb_slot_new(fb_mem_default(), fb_rng_default(), &config);
+}
+
+/* Again and again: in summer the clock is put forward, and laptops sleep. */
+static void tell_clock(struct fb_volunteer *vol) {
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    vol->clock_us = fb_now_us();
+    fb_slot_set_clock(vol->slot, (uint32_t)((now + local.tm_gmtoff) / 60), now_ms());
 }
 
 /* A slot knows one list of egresses: another list is another slot, between matches. */
@@ -512,6 +552,8 @@ static void renew(struct fb_volunteer *vol) {
         vol->people = view.people_total;
         vol->bytes_up = view.bytes_up;
         vol->bytes_down = view.bytes_down;
+        vol->config.limits.used = view.used;
+        vol->config.limits.month = view.month;
         fb_slot_switch(vol->slot, false, now_ms());
         poll_slot(vol);
         fb_slot_free(vol->slot);
@@ -522,6 +564,8 @@ static void renew(struct fb_volunteer *vol) {
         fb_log(vol->config.log, FB_LOG_ERROR, "%s", fb_strerror(FB_ERR_NOMEM));
         return;
     }
+    tell_clock(vol);
+    fb_slot_set_limits(vol->slot, &vol->config.limits, now_ms());
     fb_slot_switch(vol->slot, true, now_ms());
     poll_slot(vol);
 }
@@ -533,12 +577,16 @@ static void run(struct fb_volunteer *vol) {
     free_dead_matches(vol);
     if (vol->renew && !vol->stopped && fb_list_empty(&vol->matches))
         renew(vol);
-    uint64_t deadline = vol->slot != NULL ? fb_slot_deadline(vol->slot) : FB_SLOT_NEVER;
-    fb_timer_set(vol->timer, deadline == FB_SLOT_NEVER ? FB_NEVER : deadline * 1000);
+    if (vol->slot == NULL)
+        return;
+    uint64_t due = fb_slot_deadline(vol->slot), clock = vol->clock_us + CLOCK_US;
+    fb_timer_set(vol->timer, due < clock / 1000 ? due * 1000 : clock);
 }
 
 static void on_timer(void *user) {
     struct fb_volunteer *vol = user;
+    if (vol->slot != NULL && fb_now_us() - vol->clock_us >= CLOCK_US)
+        tell_clock(vol);
     if (vol->slot != NULL)
         fb_slot_tick(vol->slot, now_ms());
     run(vol);
@@ -620,7 +668,10 @@ void fb_volunteer_free(struct fb_volunteer *vol) {
 }
 
 void fb_volunteer_view(const struct fb_volunteer *vol, struct fb_slot_view *out) {
-    *out = (struct fb_slot_view){.state = FB_SLOT_OFF, .retry_ms = FB_SLOT_NEVER};
+    *out = (struct fb_slot_view){.state = FB_SLOT_OFF,
+                                 .retry_ms = FB_SLOT_NEVER,
+                                 .used = vol->config.limits.used,
+                                 .month = vol->config.limits.month};
     if (vol->slot != NULL)
         fb_slot_view(vol->slot, out);
     out->people_total += vol->people;

@@ -27,7 +27,7 @@ struct fb_volunteer_config {
     const struct fb_join *join; /* copied */
     const char *cache_file;     /* as fb_joined_config's */
     uint32_t software_version;
-    uint16_t capacity; /* readers at once; 0: the default */
+    struct fb_slot_limits limits; /* zeros: the default number of readers, and no other */
     /* May be NULL: what the view tells is new, bytes aside. */
     void (*changed)(void *user, const struct fb_slot_view *view);
     /* May be NULL: no network document yet, and why: one line for a person. It is tried again by

@@ -10,7 +10,7 @@ static uint8_t in[FB_WASM_IN];
 static union {
     uint8_t bytes[FB_WASM_OUT];
     uint32_t words[5];
-    double numbers[10];
+    double numbers[12 + 2 * FB_SLOT_CAPACITY_MAX];
 } out;
 static uint32_t held[FB_LANES_MAX];
 static struct fb_slot *slot;
@@ -94,8 +94,28 @@ void fb_switch(int on, double now) {
     fb_slot_switch(slot, on != 0, from_double(now));
 }
 
-void fb_set_capacity(int capacity, double now) {
-    fb_slot_set_capacity(slot, (uint16_t)(capacity & UINT16_MAX), from_double(now));
+void fb_set_limits(int people, double rate, double budget, double used, int month, int from, int to,
+                   int flags, double now) {
+    struct fb_slot_limits limits;
+    uint64_t bytes = from_double(rate);
+    limits.people = (uint16_t)people;
+    limits.rate = bytes < UINT32_MAX ? (uint32_t)bytes : 0;
+    limits.budget = from_double(budget);
+    limits.used = from_double(used);
+    limits.month = (uint32_t)month;
+    limits.from_min = (uint16_t)from;
+    limits.to_min = (uint16_t)to;
+    limits.metered = (flags & 1) != 0;
+    limits.battery = (flags & 2) != 0;
+    fb_slot_set_limits(slot, &limits, from_double(now));
+}
+
+void fb_set_clock(uint32_t minutes, double now) {
+    fb_slot_set_clock(slot, minutes, from_double(now));
+}
+
+void fb_set_place(int flags, double now) {
+    fb_slot_set_place(slot, (flags & 1) != 0, (flags & 2) != 0, from_double(now));
 }
 
 void fb_set_nat(int nat) {
@@ -106,8 +126,8 @@ void fb_broker_open(double now) {
     fb_slot_broker_open(slot, from_double(now));
 }
 
-void fb_broker_closed(double now) {
-    fb_slot_broker_closed(slot, from_double(now));
+void fb_broker_closed(int code, double now) {
+    fb_slot_broker_closed(slot, (unsigned)code, from_double(now));
 }
 
 /* Longer than the buffer: the empty message, which is malformed as well. */
@@ -161,6 +181,13 @@ uint32_t fb_relay(uint32_t m, int from_client, int first_byte, uint32_t len, dou
     return (uint32_t)relay | lane << 8;
 }
 
+uint32_t fb_next(uint32_t m, int from_client, uint32_t len, double now) {
+    uint32_t lane;
+    enum fb_relay relay = fb_slot_next(slot, m, from_client != 0, len, held, &lane,
+                                       from_double(now));
+    return (uint32_t)relay | lane << 8;
+}
+
 void fb_hop(uint32_t m, int from_client, int len, double now) {
     fb_slot_hop(slot, m, from_client != 0, in, in_len(len), from_double(now));
 }
@@ -184,23 +211,36 @@ int fb_poll(void) {
     }
     out.words[0] = action.type;
     out.words[1] = action.m;
-    out.words[2] = action.type == FB_SLOT_EGRESS_OPEN ? action.egress : action.peer;
+    out.words[2] = action.type == FB_SLOT_EGRESS_OPEN ? action.egress
+                   : action.type == FB_SLOT_NEXT      ? action.from_client
+                                                      : action.peer;
     out.words[3] = action.lane;
     out.words[4] = len;
     return (int)action.type;
 }
 
+static double country(const char *code) {
+    return (uint8_t)code[0] * 256 + (uint8_t)code[1];
+}
+
 void fb_look(void) {
+    static struct fb_slot_person people[FB_SLOT_CAPACITY_MAX];
     struct fb_slot_view view;
     fb_slot_view(slot, &view);
     out.numbers[0] = view.state;
     out.numbers[1] = view.broker;
     out.numbers[2] = to_double(view.retry_ms);
-    out.numbers[3] = view.capacity;
-    out.numbers[4] = view.people_now;
-    out.numbers[5] = (double)view.people_total;
-    out.numbers[6] = (double)view.bytes_up;
-    out.numbers[7] = (double)view.bytes_down;
-    out.numbers[8] = view.last_close;
-    out.numbers[9] = (uint8_t)view.country[0] * 256 + (uint8_t)view.country[1];
+    out.numbers[3] = view.people_now;
+    out.numbers[4] = (double)view.people_total;
+    out.numbers[5] = (double)view.bytes_up;
+    out.numbers[6] = (double)view.bytes_down;
+    out.numbers[7] = country(view.country);
+    out.numbers[8] = view.paused;
+    out.numbers[9] = view.trouble;
+    out.numbers[10] = (double)view.used;
+    out.numbers[11] = view.month;
+    for (size_t i = 0, count = fb_slot_people(slot, people); i < count; i++) {
+        out.numbers[12 + 2 * i] = people[i].id;
+        out.numbers[13 + 2 * i] = country(people[i].country);
+    }
 }

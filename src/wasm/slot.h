@@ -10,17 +10,20 @@
  *
  *   fb_boot(kind, nat, capacity, local, egress_count): at fb_in() 32 random bytes, then 32 bytes
  *     for each egress's id. 1: done, once only; 0: bad arguments.
+ *   fb_set_limits(people, rate, budget, used, month, from, to, flags, now): struct fb_slot_limits;
+ *     flags: 1 metered, 2 battery. fb_set_place(flags, now): 1 metered, 2 low battery.
  *   fb_poll(): 0, or an action's type; then at fb_out(), as u32: [0] type, [1] m, [2] peer, or for
- *     EGRESS_OPEN the egress's index, [3] lane, [4] length of the bytes that start at offset 20.
- *     For PEER_CREATE they are the offer's SDP.
+ *     EGRESS_OPEN the egress's index, for NEXT from_client, [3] lane, [4] length of the bytes that
+ *     start at offset 20. For PEER_CREATE they are the offer's SDP.
  *   fb_peer_described(peer, len, now): at fb_in() the answer's SDP, all candidates in it. 1: taken;
  *     0: it does not parse; the peer is then over.
- *   fb_relay(m, from_client, first_byte, len, now), fb_drained(m, to_client, now): what the other
- *     hop's send buffers hold is at fb_held(), FB_LANES_MAX numbers as u32. fb_relay() gives enum
- *     fb_relay and, times 256, the lane.
- *   fb_look(): at fb_out(), as f64: [0] state, [1] welcomed, [2] retry time, [3] capacity,
- *     [4] people now, [5] people in all, [6] bytes up, [7] bytes down, [8] last close (enum
- *     fb_farewell), [9] country as first byte * 256 + second, 0 when unknown.
+ *   fb_relay(m, from_client, first_byte, len, now), fb_next(m, from_client, len, now),
+ *     fb_drained(m, to_client, now): what the other hop's send buffers hold is at fb_held(),
+ *     FB_LANES_MAX numbers as u32. The first two give enum fb_relay and, times 256, the lane.
+ *   fb_look(): at fb_out(), as f64: [0] state, [1] welcomed, [2] retry time, [3] people now,
+ *     [4] people in all, [5] bytes up, [6] bytes down, [7] country as first byte * 256 + second, 0
+ *     when unknown, [8] paused (enum fb_slot_pause), [9] trouble (enum fb_slot_trouble), [10] used,
+ *     [11] month; then for each of those who are helped id and country.
  *   The rest as in core/slot.h, without `fb_slot_`.
  */
 #ifndef FB_WASM_SLOT_H
@@ -37,10 +40,13 @@ uint8_t *FB_EXPORT(fb_in)(void);
 uint8_t *FB_EXPORT(fb_out)(void);
 int FB_EXPORT(fb_boot)(int kind, int nat, int capacity, int local, int egress_count);
 void FB_EXPORT(fb_switch)(int on, double now);
-void FB_EXPORT(fb_set_capacity)(int capacity, double now);
+void FB_EXPORT(fb_set_limits)(int people, double rate, double budget, double used, int month,
+                              int from, int to, int flags, double now);
+void FB_EXPORT(fb_set_clock)(uint32_t minutes, double now);
+void FB_EXPORT(fb_set_place)(int flags, double now);
 void FB_EXPORT(fb_set_nat)(int nat);
 void FB_EXPORT(fb_broker_open)(double now);
-void FB_EXPORT(fb_broker_closed)(double now);
+void FB_EXPORT(fb_broker_closed)(int code, double now);
 void FB_EXPORT(fb_broker_message)(int len, double now);
 int FB_EXPORT(fb_peer_described)(uint32_t peer, int len, double now);
 void FB_EXPORT(fb_peer_open)(uint32_t peer, double now);
@@ -51,6 +57,7 @@ void FB_EXPORT(fb_tick)(double now);
 double FB_EXPORT(fb_deadline)(void);
 uint32_t *FB_EXPORT(fb_held)(void);
 uint32_t FB_EXPORT(fb_relay)(uint32_t m, int from_client, int first_byte, uint32_t len, double now);
+uint32_t FB_EXPORT(fb_next)(uint32_t m, int from_client, uint32_t len, double now);
 void FB_EXPORT(fb_hop)(uint32_t m, int from_client, int len, double now);
 void FB_EXPORT(fb_drained)(uint32_t m, int to_client, double now);
 int FB_EXPORT(fb_poll)(void);

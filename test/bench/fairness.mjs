@@ -50,7 +50,7 @@ export async function measure(_, results, { rounds, window }) {
     await net.lab.addHost('volunteer', { link: LINK });
     for (const streams of STREAMS)
       await net.lab.addHost(`reader${streams}`, { link: { delay: 25 } });
-    await net.volunteer('volunteer', '--capacity', '2');
+    await net.volunteer('volunteer', '--people', '2');
     const runs = [];
     for (let i = 0; i < rounds; i++) runs.push(await oneRound(stage, Math.min(window, 15)));
     results.add('fairness', "Jain's", runs.map(({ got }) => jain(got)), {

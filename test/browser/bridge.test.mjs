@@ -53,7 +53,7 @@ class Pipe {
   /** The other side, or the network, ends it. */
   die() {
     this.close();
-    this.onclose?.();
+    this.onclose?.({ code: 1006 });
   }
 }
 
@@ -95,7 +95,8 @@ const real = { fetch: globalThis.fetch, WebSocket: globalThis.WebSocket };
 const view = () => {
   const views = orders.filter((order) => order.do === 'view');
   const last = views[views.length - 1];
-  return last?.do === 'view' ? last.view : { state: 'off', now: 0, total: 0, bytes: 0 };
+  assert.ok(last?.do === 'view');
+  return last.view;
 };
 
 beforeEach(() => {
@@ -135,7 +136,8 @@ const description = [
 const id = (match) => [0, 0, 0, 0, 0, 0, 0, match];
 const WELCOME = [2, 1, 0, 0];
 /** @param {number} match */
-const offer = (match) => [4, ...id(match), ...u16(description.length), ...description];
+const offer = (match) => [4, ...id(match), ...Buffer.from('IR'),
+  ...u16(description.length), ...description];
 /** @param {number} match */
 const release = (match) => [7, ...id(match), ...Buffer.from(EGRESS, 'hex'), ...Array(141).fill(8),
   ...Array(256).fill(9)];
@@ -348,7 +350,7 @@ test('switched off, everything closes and nothing comes back', async () => {
   assert.equal(view().state, 'off');
   assert.deepEqual([broker.readyState, egress.readyState, channel.readyState], [3, 3, 'closed']);
   const count = Socket.all.length;
-  for (const pipe of [broker, egress, channel]) pipe.onclose?.();
+  for (const pipe of [broker, egress, channel]) pipe.onclose?.({ code: 1000 });
   channel.receive([1, 0, 1]);
   broker.receive(offer(2));
   await new Promise((done) => setTimeout(done, 50));
@@ -394,4 +396,164 @@ test('a peer connection that cannot be made is declined', async () => {
   const last = broker.sent.filter(([type]) => type === 6).pop();
   assert.ok(last);
   assert.equal(last[8], 1);
+});
+
+/** @type {import('../../web/widget/bridge.js').Settings} */
+const SETTINGS = { people: 4, rate: 0, budget: 0, from: 0, to: 0, metered: false, battery: false };
+
+/** @param {Partial<typeof SETTINGS>} part @param {number} [used] @param {number} [month] */
+const set = (part, used = 0, month = 0) =>
+  bridge.tell({ did: 'settings', settings: { ...SETTINGS, ...part }, used, month });
+
+test('what was told before there is a slot holds from its first moment', async () => {
+  set({ people: 2 }, 7000, 202611);
+  bridge.tell({ did: 'clock', minutes: 20787 * 1440 });
+  bridge.tell({ did: 'nat', nat: 'hard' });
+  bridge.tell({ did: 'place', metered: true, lowBattery: false });
+  bridge.tell({ did: 'switch', on: true });
+  assert.deepEqual([view().state, view().used, view().month], ['starting', 7000, 202611]);
+  await until(() => view().state === 'paused', 'the pause', 5000);
+  assert.deepEqual([view().paused, view().used, view().month], [['metered'], 7000, 202611]);
+  assert.deepEqual(Socket.all, []);
+  bridge.tell({ did: 'place', metered: false, lowBattery: false });
+  const [broker] = sockets('broker');
+  broker.open();
+  assert.deepEqual([...broker.sent[0]], [1, 1, 1, 2, 0, 2]); // HELLO of a browser behind a hard NAT
+  broker.receive(WELCOME);
+  assert.deepEqual([view().state, view().paused], ['waiting', []]);
+  assert.deepEqual([...broker.sent[1]], [3, 0, 2]);
+});
+
+test('paused, it says farewell, leaves, and comes back by itself', async () => {
+  const broker = await welcomed();
+  const { channel, egress } = matched(broker, 1);
+  egress.open();
+  channel.open();
+  bridge.tell({ did: 'place', metered: true, lowBattery: true });
+  assert.deepEqual([view().state, view().paused], ['paused', ['metered', 'battery']]);
+  assert.deepEqual([...channel.sent[channel.sent.length - 1]], [2, 3, 0]);
+  assert.deepEqual([broker.readyState, egress.readyState, channel.readyState], [3, 3, 'closed']);
+  bridge.tell({ did: 'place', metered: false, lowBattery: true });
+  assert.deepEqual(view().paused, ['battery']);
+  set({ battery: true });
+  assert.equal(view().state, 'starting');
+  assert.equal(sockets('broker').length, 2);
+});
+
+test('a speed limit: in order, hop control overtakes, both directions', async () => {
+  const match = matched(await welcomed(), 1);
+  match.egress.open();
+  match.channel.open();
+  set({ rate: 800000 });
+  const message = (/** @type {number} */ n) => [1, 0, n, ...Array(3997).fill(0)];
+  const start = performance.now();
+  for (let n = 0; n < 10; n++) {
+    match.egress.receive(message(n));
+    match.channel.receive(message(n));
+  }
+  match.egress.receive([2, 19]); // FULL, which would be passed on if the line were the limit
+  assert.ok(sessionMessages(match.channel).length + sessionMessages(match.egress).length <= 4);
+  const all = () => sessionMessages(match.channel).length === 10 &&
+    sessionMessages(match.egress).length === 10;
+  await until(all, 'all to pass', 10000);
+  const ms = performance.now() - start; // 80,000 bytes at 100,000 a second, 50 ms and one ahead
+  assert.ok(ms > 650, `${ms} ms`);
+  for (const pipe of [match.channel, match.egress])
+    assert.deepEqual(sessionMessages(pipe).map((m) => m[2]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual([view().now, match.channel.sent.some(([kind, type]) => kind === 2 &&
+    type === 19)], [1, false]);
+});
+
+test('a budget counts both hops, pauses a window before its end, and says so', async () => {
+  const match = matched(await welcomed(), 1);
+  match.egress.open();
+  match.channel.open();
+  bridge.tell({ did: 'clock', minutes: 20787 * 1440 + 1439 });
+  set({ budget: 2 * MIB }, 1000, 202611);
+  const { used } = view();
+  match.egress.receive([1, 0, ...Array(9998).fill(0)]);
+  for (let n = 0; n < 200 && view().state !== 'paused'; n++)
+    match.egress.receive([1, 0, ...Array(9998).fill(0)]);
+  assert.deepEqual([view().state, view().paused, view().month], ['paused', ['budget'], 202611]);
+  assert.ok(view().used >= MIB && view().used <= MIB + 20100, `${view().used}`);
+  assert.ok(used > 1000 && view().used - used >= 2 * view().down);
+  bridge.tell({ did: 'clock', minutes: 20787 * 1440 + 1440 });
+  assert.deepEqual([view().state, view().month], ['starting', 202612]);
+  assert.ok(view().used < 100);
+});
+
+test('it tells who is helped by number and country alone', async () => {
+  const broker = await welcomed();
+  const ids = [1, 2].map((n) => {
+    const match = matched(broker, n);
+    match.egress.open();
+    match.channel.open();
+    return match.peer;
+  });
+  const { people } = view();
+  assert.deepEqual(people.map(({ id }) => id).sort(), ids);
+  assert.deepEqual(people.map((person) => ({ ...person, id: 0 })),
+    [{ id: 0, country: 'IR' }, { id: 0, country: 'IR' }]);
+});
+
+/** A broker's mischief, by what the details panel calls it. */
+const MISCHIEF = /** @type {Record<string, (broker: Socket) => void>} */ ({
+  garbage: (broker) => broker.receive([99, 1, 2, 3]),
+  version: (broker) => broker.onclose({ code: 4001 }),
+  oversized: (broker) => broker.receive([4, ...Array(60000).fill(0)]),
+  egress: (broker) => {
+    broker.receive(offer(1));
+    const order = orders[orders.length - 1];
+    assert.ok(order.do === 'peer');
+    bridge.tell({ did: 'described', peer: order.peer, sdp: ANSWER });
+    broker.receive(release(1).map((byte, i) => (i === 9 ? byte ^ 1 : byte)));
+    assert.deepEqual(sockets('egress'), []);
+  },
+  flood: (broker) => {
+    const before = orders.length;
+    for (let n = 0; n < 1000; n++)
+      broker.receive([4, ...id(0).slice(0, 6), n >> 8, n & 255, ...offer(0).slice(9)]);
+    assert.equal(orders.slice(before).filter((order) => order.do === 'peer').length, 4);
+  },
+});
+
+for (const [trouble, make] of Object.entries(MISCHIEF))
+  test(`a broker's mischief (${trouble}) is told, and does not end it`, async () => {
+    const first = await welcomed();
+    make(first);
+    assert.equal(view().trouble, trouble);
+    if (first.readyState === Socket.OPEN) first.die();
+    await until(() => sockets('broker').length === 2, 'another try', 20000);
+    const broker = sockets('broker')[1];
+    broker.open();
+    broker.receive(WELCOME);
+    const { channel, egress } = matched(broker, 7);
+    egress.open();
+    channel.open();
+    assert.deepEqual([view().state, view().now, view().trouble], ['carrying', 1, trouble]);
+  });
+
+test('files that cannot be had for long are asked for no more than once a minute', async () => {
+  /** @type {number[]} */ const waits = [];
+  const { setTimeout: later } = globalThis;
+  let asked = 0;
+  globalThis.fetch = async () => {
+    asked++;
+    throw new Error('down');
+  };
+  try {
+    globalThis.setTimeout = /** @type {any} */ ((/** @type {() => void} */ run,
+      /** @type {number} */ ms) => waits.push(ms) < 30 && setImmediate(run));
+    bridge.tell({ did: 'switch', on: true });
+    while (waits.length < 30) await new Promise((done) => setImmediate(done));
+  } finally {
+    globalThis.setTimeout = later;
+  }
+  assert.ok(asked >= 30);
+  assert.deepEqual([view().state, view().trouble], ['trouble', 'files']);
+  let ms = 0;
+  for (const wait of waits) {
+    assert.ok(ms < 600000 || wait >= 60000, `${wait} ms after ${ms}`);
+    ms += wait;
+  }
 });

@@ -55,9 +55,13 @@ export class Visit {
     const armed = await this.frame.waitForSelector(ARMED, { timeout: 15000 });
     const { on } = await this.face();
     await armed.click();
-    if (typeof this.page.browser !== 'function') return; // Chromium can tell what is visible
+    await this.moved(!on);
+  }
+
+  /** Waits for the switch to move, and answers the window that asks. @param {boolean} on */
+  async moved(on) {
     const late = Date.now() + 15000;
-    while ((await this.face()).on === on) {
+    while ((await this.face()).on !== on) {
       if (Date.now() > late) throw new Error('the switch did not move');
       await (await this.asks())?.yes();
     }
@@ -65,6 +69,7 @@ export class Visit {
 
   /** The window that asks whether the visitor meant it, where one is open. */
   async asks() {
+    if (typeof this.page.browser !== 'function') return undefined; // Chromium knows what is visible
     const pages = await this.page.browser().pages();
     const page = pages.find((/** @type {any} */ one) => one.url().includes('/confirm.html'));
     return page && {
@@ -138,6 +143,11 @@ class Chromium {
     return visitOn(await this.newPage(look), url);
   }
 
+  /** @param {any} page one of this browser's @param {string} url */
+  visitOn(page, url) {
+    return visitOn(page, url);
+  }
+
   /** Ends it as the kernel ends programs. */
   kill() {
     this.server.process().kill('SIGKILL');
@@ -145,6 +155,26 @@ class Chromium {
 
   async close() {
     await this.server.close();
+  }
+}
+
+/**
+ * Chromium with storage as visitors have it, kept apart for each site. Playwright switches the
+ * keeping apart off, and then frames on other sites' pages have none at all.
+ */
+class Profile {
+  /** @param {any} context */
+  constructor(context) {
+    this.context = context;
+  }
+
+  /** @param {string} url */
+  async visit(url) {
+    return visitOn(await this.context.newPage(), url);
+  }
+
+  async close() {
+    await this.context.close();
   }
 }
 
@@ -167,6 +197,11 @@ class Firefox {
    */
   async visit(url, look) {
     return visitOn(await this.newPage(look), url);
+  }
+
+  /** @param {any} page one of this browser's @param {string} url */
+  visitOn(page, url) {
+    return visitOn(page, url);
   }
 
   kill() {
@@ -223,4 +258,17 @@ export async function launch(name, trusting = false) {
     timeout: 60000,
   });
   return new Firefox(browser);
+}
+
+/**
+ * A browser that remembers, as long as it runs.
+ * @param {BrowserName} name
+ * @returns {Promise<Profile | Chromium | Firefox>}
+ */
+export async function launchProfile(name) {
+  if (name === 'firefox') return launch(name);
+  const { chromium } = await import('playwright-core');
+  const args = [...CHROMIUM_FLAGS, '--disable-features=Translate']; // the last list counts
+  return new Profile(await chromium.launchPersistentContext('',
+    { executablePath: browserPath(name), args }));
 }

@@ -62,12 +62,22 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       assert.deepEqual(await started(visit.frame), []);
 
       await visit.page.keyboard.press('Enter');
-      await visit.frame.waitForSelector('#face:not([data-state=off])');
-      assert.equal((await visit.face()).on, true);
+      await visit.moved(true);
       await visit.until('waiting', 'carrying');
       assert.equal(visit.page.workers().length, 1, 'the relay runs in a worker');
       await visit.close();
     });
+
+    if (name === 'firefox')
+      test('no window to ask in, no start', async () => {
+        const visit = await browser.visit(`${publisher.url}/sandboxed`);
+        await (await visit.frame.waitForSelector('#switch:not([aria-disabled])')).click();
+        await visit.frame.waitForSelector('#face[data-refused=confirm]');
+        assert.equal(await visit.asks(), undefined);
+        assert.equal((await visit.face()).on, false);
+        assert.deepEqual(await started(visit.frame), []);
+        await visit.close();
+      });
 
     test('a click on a frame that has only just appeared does nothing', async () => {
       const visit = await browser.visit(`${publisher.url}/plain`);
@@ -124,7 +134,9 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       await visit.close();
     });
 
-    for (const page of ['strict', 'isolated', 'sandboxed'])
+    // In Firefox a window asks, which a sandbox must allow.
+    const sandboxed = name === 'chromium' ? 'sandboxed' : 'sandboxed-popups';
+    for (const page of ['strict', 'isolated', sandboxed])
       test(`it carries on a page that is ${page}`, async () => {
         const visit = await browser.visit(`${publisher.url}/${page}`);
         await visit.flip();

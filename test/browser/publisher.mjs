@@ -56,6 +56,10 @@ const pages = (operator) => {
       html: `${head}<iframe id="frame" sandbox="allow-scripts" width="400" height="232"
         src="${operator}/frame.html"></iframe>`,
     },
+    'sandboxed-popups': {
+      html: `${head}<iframe id="frame" width="400" height="232" src="${operator}/frame.html"
+        sandbox="allow-scripts allow-popups allow-popups-to-escape-sandbox"></iframe>`,
+    },
     hostile: {
       html: `${head + tag}<script type="module">
         await customElements.whenDefined('footbridge-widget');

@@ -24,6 +24,7 @@ static void fill(void *ctx, uint8_t *out, size_t len) {
 
 static const struct fb_mem mem = {take, give, NULL};
 static const struct fb_rng rng = {fill, NULL};
+#define LEN 1000
 static const struct fb_slot_config config = {.kind = FB_VOLUNTEER_BROWSER, .egress_count = 1};
 
 struct run {
@@ -31,14 +32,27 @@ struct run {
     uint64_t now;
     uint32_t m;
     uint32_t peers[FB_LANES_MAX]; /* by lane; 0: glue has none there */
+    unsigned waiting[2];          /* messages towards the egress, towards the client */
+    struct fb_slot_limits limits;
     struct fb_desc desc;
 };
+
+static void next(struct run *run, const struct fb_slot_action *action) {
+    uint32_t queued[FB_LANES_MAX] = {0}, lane;
+    if (action->m != run->m || run->waiting[!action->from_client]-- == 0)
+        abort();
+    if (fb_slot_next(run->slot, run->m, action->from_client, LEN, queued, &lane, run->now) !=
+        FB_RELAY_PASS)
+        abort();
+    if (!action->from_client && (lane >= FB_LANES_MAX || run->peers[lane] == 0))
+        abort();
+}
 
 /* Does what the slot says; actions are bounded and make sense. */
 static void act(struct run *run) {
     struct fb_slot_action action;
     for (unsigned n = 0; fb_slot_poll(run->slot, &action); n++) {
-        if (n > 100 || action.lane >= FB_LANES_MAX)
+        if (n > 1500 || action.lane >= FB_LANES_MAX)
             abort();
         uint32_t *peer = &run->peers[action.lane];
         if (action.type == FB_SLOT_PEER_CREATE) {
@@ -51,6 +65,8 @@ static void act(struct run *run) {
             *peer = 0;
         } else if (action.type == FB_SLOT_PEER_SEND && *peer == 0) {
             abort();
+        } else if (action.type == FB_SLOT_NEXT) {
+            next(run, &action);
         }
     }
 }
@@ -94,11 +110,23 @@ static void relay(struct run *run, bool from_client, uint8_t held) {
     uint32_t queued[FB_LANES_MAX], lane;
     for (size_t i = 0; i < FB_LANES_MAX; i++)
         queued[i] = (uint32_t)held << (i + held) % 13;
-    enum fb_relay what = fb_slot_relay(run->slot, run->m, from_client, FB_KIND_SESSION, 1000,
-                                       queued, &lane, run->now);
+    enum fb_relay what = fb_slot_relay(run->slot, run->m, from_client, FB_KIND_SESSION, LEN, queued,
+                                       &lane, run->now);
+    run->waiting[!from_client] += what == FB_RELAY_WAIT;
     if (what == FB_RELAY_PASS && !from_client && (lane >= FB_LANES_MAX || run->peers[lane] == 0))
         abort();
     fb_slot_drained(run->slot, run->m, !from_client, queued, run->now);
+}
+
+/* By the argument: a speed, a budget that may be used up, the clock, where this is. */
+static void limit(struct run *run, uint8_t arg) {
+    switch (arg & 3) {
+    case 0: run->limits.rate = (uint32_t)arg * 1000; break;
+    case 1: run->limits.budget = (uint64_t)arg << 14; break;
+    case 2: fb_slot_set_clock(run->slot, (uint32_t)arg * 1000, run->now); return;
+    default: fb_slot_set_place(run->slot, (arg & 4) != 0, (arg & 8) != 0, run->now); return;
+    }
+    fb_slot_set_limits(run->slot, &run->limits, run->now);
 }
 
 /* kind u8, argument u8, bytes for kinds 0 and 1: length u8 and so many */
@@ -125,7 +153,13 @@ static void event(struct run *run, struct fb_rd *rd) {
         break;
     case 5: relay(run, false, arg); break;
     case 6: relay(run, true, arg); break;
-    default: run->now += (uint64_t)arg * 100; fb_slot_tick(run->slot, run->now);
+    default:
+        if (arg >= 128) {
+            limit(run, arg & 127);
+            break;
+        }
+        run->now += (uint64_t)arg * 100;
+        fb_slot_tick(run->slot, run->now);
     }
     act(run);
 }

@@ -6,24 +6,13 @@
 import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync }
   from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Origin, noise } from '../browser/origin.mjs';
 import { Program, footbridge, run, until } from '../browser/program.mjs';
-
-/** @returns {Promise<number>} a port that was free just now */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
-  });
-}
+import { freePort } from './ports.mjs';
 
 describe('broker and egress apart', () => {
   const dir = mkdtempSync(join(tmpdir(), 'footbridge-apart-'));

@@ -194,7 +194,7 @@ export class Seen {
 
   /** A message between volunteer and broker. @param {Buffer} bytes */
   #signal(bytes) {
-    if (bytes[0] === 4) this.#description('offer', bytes.subarray(11));
+    if (bytes[0] === 4) this.#description('offer', bytes.subarray(13));
     else if (bytes[0] === 5) this.#description('answer', bytes.subarray(11));
     else if (bytes[0] === 7) this.#ticket('release', bytes.subarray(41), bytes.subarray(9, 41));
   }

@@ -7,7 +7,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -15,17 +14,7 @@ import { after, before, describe, test } from 'node:test';
 import { Origin, noise } from '../browser/origin.mjs';
 import { Program, footbridge, run } from '../browser/program.mjs';
 import { certificate } from './certificate.mjs';
-
-/** @returns {Promise<number>} a port that was free just now */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
-  });
-}
+import { freePort } from './ports.mjs';
 
 describe('footbridge serve', () => {
   const dir = mkdtempSync(join(tmpdir(), 'footbridge-serve-'));

@@ -41,7 +41,7 @@ async function volunteer(link, number) {
   };
   const name = volunteerName(number);
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-  const program = hosts.run(name, 'env', [...variables, footbridge, 'volunteer', '--capacity', '1',
+  const program = hosts.run(name, 'env', [...variables, footbridge, 'volunteer', '--people', '1',
     '--cache', join(dir, name), '--join', link]);
   await program.says(/waiting for a reader|is of the network/, 30000);
   return program;

@@ -15,6 +15,7 @@ struct request {
     uint64_t number;
     struct fb_rendezvous *rv;
     struct fb_offer offer;
+    uint8_t country[FB_COUNTRY_LEN];
 };
 
 static void pump(struct broker *broker);
@@ -84,6 +85,7 @@ static void enter_matching(struct request *request, const struct client *client)
         fb_random(&broker->rng.rng, request->offer.handle, FB_HANDLE_LEN);
     memcpy(ask.session, request->offer.handle, FB_HANDLE_LEN);
     memcpy(ask.end.country, client->country, FB_COUNTRY_LEN);
+    memcpy(request->country, client->country, FB_COUNTRY_LEN);
     memcpy(ask.end.prefix, client->prefix, FB_ADDR_PREFIX_LEN);
     if (fb_match_request(broker->match, &ask, request, now_ms(broker->net), &request->id) != 0)
         refuse(request, FB_ANSWER_LIMIT);
@@ -236,6 +238,7 @@ static void act(struct broker *broker, const struct fb_match_action *action) {
     case FB_MATCH_OFFER:
         msg.type = FB_VOL_OFFER;
         msg.desc = request->offer.desc;
+        memcpy(msg.country, request->country, FB_COUNTRY_LEN);
         tell(action->volunteer_ctx, &msg);
         break;
     case FB_MATCH_WITHDRAW:

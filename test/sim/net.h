@@ -101,6 +101,7 @@ struct volunteer {
     unsigned loss;
     struct wire up, down;
     uint64_t rate_up, rate_down; /* in good days */
+    uint32_t limit;              /* what it gives of that, bytes a second; 0: all */
     enum fb_nat nat;
     uint8_t country[FB_COUNTRY_LEN], prefix[FB_ADDR_PREFIX_LEN];
 };

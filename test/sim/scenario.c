@@ -68,6 +68,8 @@ static void make_volunteer(struct net *net, unsigned index) {
     vol->rate_down = rate(world) * 2;
     vol->up = make_wire(vol->rate_up);
     vol->down = make_wire(vol->rate_down);
+    if (world_chance(world, 250))
+        vol->limit = (uint32_t)world_between(world, 32000, 500000);
     vol->nat = world_chance(world, 250) ? FB_NAT_HARD : FB_NAT_EASY;
     place(world, index, vol->country, vol->prefix, false);
 }

@@ -13,7 +13,7 @@
 
 enum { TO_CLIENT, TO_EGRESS };
 
-/* A message for the hop that is not open yet. */
+/* A message that waits for its turn. */
 struct held {
     struct fb_list link;
     size_t len;
@@ -53,12 +53,11 @@ static void hold(struct fb_list *list, const uint8_t *data, size_t len) {
     fb_list_push(list, &held->link);
 }
 
-static void send_held(struct fb_list *list, struct hop *hop) {
-    FB_LIST_EACH (it, list) {
-        struct held *held = FB_CONTAINER(it, struct held, link);
-        hop_send(hop, held->data, held->len);
-    }
-    drop_held(list);
+static size_t bytes_held(struct fb_list *list) {
+    size_t bytes = 0;
+    FB_LIST_EACH (it, list)
+        bytes += FB_CONTAINER(it, struct held, link)->len;
+    return bytes;
 }
 
 static void forget_path(struct path *path) {
@@ -198,12 +197,12 @@ static void relay(struct path *path, bool from_client, uint8_t *msg, size_t len)
         for (int more = 0; open && glutton && more < 7; more++)
             hop_send(hop, msg, len);
         break;
-    case FB_RELAY_HOLD: hold(&path->held[to], msg, len); break;
+    case FB_RELAY_WAIT: hold(&path->held[to], msg, len); break;
     case FB_RELAY_HOP: fb_slot_hop(vol->slot, path->m, from_client, msg, len, now); break;
     case FB_RELAY_DROP: break;
     }
     run(vol);
-    check_queue(path, open ? hop_buffered(hop) : 0);
+    check_queue(path, (open ? hop_buffered(hop) : 0) + bytes_held(&path->held[to]));
 }
 
 void volunteer_from_client(void *ctx, struct hop *hop, uint8_t *msg, size_t len) {
@@ -243,8 +242,6 @@ void volunteer_peer_open(struct world *world, void *ctx, uint64_t arg, uint8_t *
     path->peer_open = true;
     fb_slot_peer_open(vol->slot, path->peer_id, now_ms(path->net));
     run(vol);
-    if (path->peer_open)
-        send_held(&path->held[TO_CLIENT], path->vc);
 }
 
 void volunteer_hop_closed(struct world *world, void *ctx, uint64_t arg, uint8_t *data, size_t len) {
@@ -311,8 +308,6 @@ static void ws_open(struct world *world, void *ctx, uint64_t arg, uint8_t *data,
     egress_accept(path);
     fb_slot_egress_open(vol->slot, path->m, now_ms(path->net));
     run(vol);
-    if (path->ws_open)
-        send_held(&path->held[TO_EGRESS], path->ve);
 }
 
 static void open_egress(struct volunteer *vol, uint32_t m, uint32_t index) {
@@ -380,7 +375,7 @@ void volunteer_from_broker(struct world *world, void *ctx, uint64_t arg, uint8_t
         fb_slot_broker_message(vol->slot, msg, len, now_ms(vol->net));
     } else {
         vol->socket = NULL;
-        fb_slot_broker_closed(vol->slot, now_ms(vol->net));
+        fb_slot_broker_closed(vol->slot, 0, now_ms(vol->net));
     }
     run(vol);
 }
@@ -391,6 +386,21 @@ static void send_egress(struct path *path, const struct fb_slot_action *action) 
         world_at(world, world->now + world_between(world, 0, 20 * SECOND), attach_again, path, 0,
                  action->bytes, action->len);
     hop_send(path->ve, action->bytes, action->len); /* last: it may come back for the drained */
+}
+
+static void next(struct path *path, bool from_client) {
+    struct volunteer *vol = path->volunteer;
+    int to = from_client ? TO_EGRESS : TO_CLIENT;
+    bool open = from_client ? path->ws_open : path->peer_open;
+    struct hop *hop = from_client ? path->ve : path->vc;
+    struct held *held = FB_CONTAINER(path->held[to].next, struct held, link);
+    uint32_t queued[FB_LANES_MAX] = {open ? (uint32_t)hop_buffered(hop) : 0}, lane;
+    enum fb_relay what = fb_slot_next(vol->slot, path->m, from_client, held->len, queued, &lane,
+                                      now_ms(path->net));
+    fb_list_remove(&held->link);
+    if (what == FB_RELAY_PASS && open && !misbehave(path, hop, held->data, held->len))
+        hop_send(hop, held->data, held->len);
+    free(held);
 }
 
 static void act(struct volunteer *vol, const struct fb_slot_action *action) {
@@ -418,6 +428,10 @@ static void act(struct volunteer *vol, const struct fb_slot_action *action) {
             close_hop(path, TO_EGRESS);
         break;
     case FB_SLOT_CHANGED: break;
+    case FB_SLOT_NEXT:
+        if (path != NULL)
+            next(path, action->from_client);
+        break;
     }
 }
 
@@ -463,8 +477,11 @@ void volunteer_open_tab(struct volunteer *vol) {
     vol->slot = fb_slot_new(&vol->mem.mem, &vol->rng.rng, &config);
     if (vol->slot == NULL)
         world_fail(&net->world, "volunteer %u: no slot can be made", vol->index);
-    else
+    struct fb_slot_limits limits = {.rate = vol->limit};
+    if (vol->slot != NULL) {
+        fb_slot_set_limits(vol->slot, &limits, now_ms(net));
         fb_slot_switch(vol->slot, true, now_ms(net));
+    }
     world_trace(&net->world, "volunteer %u opens", vol->index);
     run(vol);
 }

@@ -93,7 +93,7 @@ static inline void broker_says(struct fb_slot *slot, const struct fb_vol_msg *ms
 }
 
 static inline void offer(struct fb_slot *slot, uint64_t match, uint64_t now_ms) {
-    struct fb_vol_msg msg = {.type = FB_VOL_OFFER, .match = match};
+    struct fb_vol_msg msg = {.type = FB_VOL_OFFER, .match = match, .country = "IR"};
     msg.desc = desc_of(FB_SETUP_ACTPASS);
     broker_says(slot, &msg, now_ms);
 }

@@ -61,6 +61,25 @@ static void candidates_are_filtered(void **state) {
     world_free(w);
 }
 
+static void censored_lists(void **state) {
+    struct fb_censored list;
+    assert_true(fb_censored_parse(&list, FB_CENSORED_USUAL));
+    assert_true(fb_censored_has(&list, (const uint8_t *)"CN"));
+    assert_true(fb_censored_has(&list, (const uint8_t *)"VN"));
+    assert_false(fb_censored_has(&list, (const uint8_t *)"NC"));
+    assert_false(fb_censored_has(&list, (const uint8_t *)"\0\0"));
+    assert_false(fb_censored_has(&list, (const uint8_t *)"??"));
+    assert_true(fb_censored_parse(&list, "zz,,Aa "));
+    assert_true(fb_censored_has(&list, (const uint8_t *)"ZZ"));
+    assert_true(fb_censored_has(&list, (const uint8_t *)"AA"));
+    assert_false(fb_censored_has(&list, (const uint8_t *)"CN"));
+    assert_true(fb_censored_parse(&list, "none"));
+    assert_false(fb_censored_has(&list, (const uint8_t *)"AA"));
+    static const char *const bad[] = {"", ",", "CHN", "C", "C1", "CN;IR", "none IR", "\xc3\x85"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(fb_censored_parse(&list, bad[i]));
+}
+
 static void short_times(struct fb_broker_config *config) {
     config->limits.hold_ms = 150;
     config->limits.answer_ms = 150;
@@ -262,6 +281,7 @@ static void pages(void **state) {
     assert_non_null(strstr(w->body, expected));
     assert_non_null(strstr(w->body, "\"stun\":[\"stun:stun.example:3478\"]"));
     assert_non_null(strstr(w->body, "\"url\":\"wss://egress.example/v1/path\""));
+    assert_non_null(strstr(w->body, ",\"country\":\"\",\"censored\":false}"));
     get(w, "/healthz");
     assert_string_equal(w->body, "ok\n");
     world_free(w);
@@ -587,6 +607,39 @@ static void handles_are_the_brokers_own(void **state) {
     world_free(w);
 }
 
+static struct fb_geoip *geoip;
+
+static void here_is_iran(struct fb_broker_config *config) {
+    config->geoip = geoip;
+}
+
+static void here_is_nowhere(struct fb_broker_config *config) {
+    memcpy(config->country, "NZ", FB_COUNTRY_LEN);
+    assert_true(fb_censored_parse(&config->censored, "cn, NZ"));
+}
+
+/* The volunteer learns where its reader is, a visitor where he is himself. */
+static void countries_are_told(void **state) {
+    static const char table[] = "2130706433,2130706433,IR\n";
+    geoip = fb_geoip_new();
+    assert_int_equal(fb_geoip_add(geoip, 4, table, sizeof table - 1), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        struct world *w = world_new(true, i == 0 ? here_is_iran : here_is_nowhere);
+        const char *here = i == 0 ? "IR" : "NZ";
+        char expected[50];
+        vol_join(w, &w->vol, 1);
+        client_start(w, &w->client);
+        assert_true(wait_for(&w->loop, vol_got, &w->vol, LIMIT_MS));
+        assert_int_equal(w->vol.last.type, FB_VOL_OFFER);
+        assert_string_equal(w->vol.last.country, here);
+        get(w, "/v1/widget");
+        snprintf(expected, sizeof expected, ",\"country\":\"%s\",\"censored\":true}", here);
+        assert_non_null(strstr(w->body, expected));
+        world_free(w);
+    }
+    fb_geoip_free(geoip);
+}
+
 static void stop_tells_everybody(void **state) {
     struct world *w = world_new(true, NULL);
     vol_join(w, &w->vol, 0);
@@ -607,6 +660,8 @@ int main(void) {
         cmocka_unit_test(a_match),
         cmocka_unit_test(offer_is_held_until_somebody_is_free),
         cmocka_unit_test(candidates_are_filtered),
+        cmocka_unit_test(countries_are_told),
+        cmocka_unit_test(censored_lists),
         cmocka_unit_test(nobody_and_again),
         cmocka_unit_test(client_that_goes_away),
         cmocka_unit_test(bad_offers),

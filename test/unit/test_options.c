@@ -10,14 +10,17 @@
 
 #include <cmocka.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "cmd/options.h"
+#include "cmd/values.h"
 
 static struct {
     bool tls;
     const char *join;
     uint64_t port;
     struct fb_texts allow;
+    uint64_t speed;
 } got;
 
 static const struct fb_option table[] = {
@@ -25,6 +28,8 @@ static const struct fb_option table[] = {
     {"join", "LINK", "the join link", .text = &got.join},
     {"port", "PORT", "listen there", .number = &got.port, .min = 1, .max = 65535},
     {"allow", "ADDRESS", "allow it", .texts = &got.allow},
+    {"speed", "SPEED", "so fast", .parse = fb_value_amount, .to = &got.speed,
+     .takes = FB_VALUE_AMOUNT},
     {0},
 };
 static const struct fb_usage usage = {"client", "test", table, "[DIRECTORY]", 0, 1};
@@ -191,10 +196,87 @@ static void required_options(void **state) {
     fb_args_free(&a);
 }
 
+static void amounts(void **state) {
+    static const struct {
+        const char *text;
+        uint64_t value;
+    } good[] = {{"0", 0},          {"250000", 250000},   {"500k", 500000},
+                {"2.5M", 2500000}, {"50G", 50000000000}, {"1.999T", 1999000000000},
+                {"0.001k", 1},     {"1.5", 1},           {"012", 12}};
+    static const char *const bad[] = {"",
+                                      "k",
+                                      "-1",
+                                      "1e9",
+                                      "1.",
+                                      ".5",
+                                      "2.5MB",
+                                      "2 M",
+                                      "1K",
+                                      "1.2345",
+                                      "0x1",
+                                      "1,5",
+                                      "M1",
+                                      "1kk",
+                                      "9999999999999999",
+                                      "999999999999999T"};
+    uint64_t value;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(fb_value_amount(good[i].text, NULL));
+        assert_true(fb_value_amount(good[i].text, &value));
+        assert_true(value == good[i].value);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(fb_value_amount(bad[i], &value));
+}
+
+static void hours(void **state) {
+    static const char *const bad[] = {
+        "",         "8-17",         "08:00",      "08:00-",      "08:00-24:01", "08:60-09:00",
+        "8:0-9:00", "08:00-09:00 ", "-1:00-2:00", "08:00--9:00", "008:00-9:00", "25:00-01:00"};
+    struct fb_hours value;
+    assert_true(fb_value_hours("22:00-06:30", NULL));
+    assert_true(fb_value_hours("22:00-06:30", &value));
+    assert_true(value.from == 1320 && value.to == 390);
+    assert_true(fb_value_hours("8:05-24:00", &value));
+    assert_true(value.from == 485 && value.to == 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(fb_value_hours(bad[i], &value));
+}
+
+static void listening(void **state) {
+    struct fb_addr addr;
+    char text[FB_ADDR_STR_MAX];
+    assert_true(fb_value_listen("9117", &addr));
+    assert_string_equal(fb_addr_format_port(&addr, text), "127.0.0.1:9117");
+    assert_true(fb_value_listen("[::1]:80", &addr));
+    assert_string_equal(fb_addr_format_port(&addr, text), "[::1]:80");
+    assert_false(fb_value_listen("65536", &addr));
+    assert_false(fb_value_listen("192.0.2.1", &addr));
+    assert_false(fb_value_listen("localhost:80", NULL));
+}
+
+/* The command line wins over the file, whose values are checked all the same. */
+static void own_forms(void **state) {
+    assert_int_equal(parse_file("speed = 2M\n", ""), 0);
+    assert_int_equal(got.speed, 2000000);
+    assert_int_equal(parse_file("speed = 2M\n", "--speed 3M"), 0);
+    assert_int_equal(got.speed, 3000000);
+    assert_int_equal(parse_file("\nspeed = fast\n", "--speed 3M"), FB_ERR_MALFORMED);
+    refuse_file("\nspeed = fast\n", "2: speed takes " FB_VALUE_AMOUNT ", not 'fast'");
+    refuse("--speed fast", FB_ERR_MALFORMED, "--speed takes " FB_VALUE_AMOUNT ", not 'fast'");
+    refuse("--speed=", FB_ERR_MALFORMED, "--speed needs a value");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(command_line),     cmocka_unit_test(command_line_refusals),
-        cmocka_unit_test(config_file),      cmocka_unit_test(config_file_refusals),
+        cmocka_unit_test(amounts),
+        cmocka_unit_test(own_forms),
+        cmocka_unit_test(hours),
+        cmocka_unit_test(listening),
+        cmocka_unit_test(command_line),
+        cmocka_unit_test(command_line_refusals),
+        cmocka_unit_test(config_file),
+        cmocka_unit_test(config_file_refusals),
         cmocka_unit_test(required_options),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -159,7 +159,7 @@ static size_t vol_messages(struct fb_vol_msg out[10], size_t lens[10]) {
         {.type = FB_VOL_HELLO, .hello = {1, FB_VOLUNTEER_EXTENSION, FB_NAT_EASY, 500}},
         {.type = FB_VOL_WELCOME, .welcome = {1, "NL"}},
         {.type = FB_VOL_READY, .free = 3},
-        {.type = FB_VOL_OFFER, .match = UINT64_MAX, .desc = example_desc()},
+        {.type = FB_VOL_OFFER, .match = UINT64_MAX, .country = "IR", .desc = example_desc()},
         {.type = FB_VOL_ANSWER, .match = 5, .desc = largest_desc()},
         {.type = FB_VOL_DECLINE, .match = 6, .decline = FB_DECLINE_FAILED},
         {.type = FB_VOL_RELEASE, .match = 7},
@@ -167,7 +167,7 @@ static size_t vol_messages(struct fb_vol_msg out[10], size_t lens[10]) {
         {.type = FB_VOL_DONE, .match = 9, .outcome = FB_OUTCOME_STOPPED},
         {.type = FB_VOL_STATUS, .carrying = 10},
     };
-    static const size_t want[] = {6, 4, 3, 86, 517, 10, 438, 9, 10, 3};
+    static const size_t want[] = {6, 4, 3, 88, 517, 10, 438, 9, 10, 3};
     memset(msgs[6].release.egress, 1, sizeof msgs[6].release.egress);
     memset(msgs[6].release.ticket, 2, sizeof msgs[6].release.ticket);
     memset(msgs[6].release.first, 3, sizeof msgs[6].release.first);
@@ -214,7 +214,8 @@ static void volunteer_messages_are_strict(void **state) {
         {"\x02\x01<>", 4, FB_ERR_MALFORMED},
         {"\x06\0\0\0\0\0\0\0\x01\x02", 10, FB_ERR_MALFORMED},
         {"\x09\0\0\0\0\0\0\0\x01\x04", 10, FB_ERR_MALFORMED},
-        {"\x04\0\0\0\0\0\0\0\x01\0\0", 11, FB_ERR_MALFORMED},
+        {"\x04\0\0\0\0\0\0\0\x01\0\0\0\0", 13, FB_ERR_MALFORMED},
+        {"\x04\0\0\0\0\0\0\0\x01i\0\0\0", 13, FB_ERR_MALFORMED},
     };
     struct fb_vol_msg out;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

@@ -7,7 +7,7 @@ static void off_until_switched_on(void **state) {
     uint8_t bytes[] = {FB_VOL_READY, 0, 1};
     fb_slot_broker_open(slot, 0);
     fb_slot_broker_message(slot, bytes, sizeof bytes, 0);
-    fb_slot_broker_closed(slot, 0);
+    fb_slot_broker_closed(slot, 0, 0);
     fb_slot_set_nat(slot, FB_NAT_HARD);
     fb_slot_tick(slot, 1000000000);
     assert_true(fb_slot_deadline(slot) == FB_SLOT_NEVER);
@@ -193,12 +193,12 @@ static void holding_until_open(void **state) {
     expect(slot, FB_SLOT_EGRESS_OPEN);
     fb_slot_egress_open(slot, m, 0);
     expect(slot, FB_SLOT_EGRESS_SEND);
-    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 512, 0, 0), FB_RELAY_HOLD);
-    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 0), FB_RELAY_HOLD);
-    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 15000, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 512, 0, 0), FB_RELAY_WAIT);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 16000, 0, 0), FB_RELAY_WAIT);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 15000, 0, 0), FB_RELAY_WAIT);
     size_t rest = FB_SLOT_HOLD_MAX - 512 - 16000 - 15000 - 1;
-    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, rest, 0, 0), FB_RELAY_HOLD);
-    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_HOLD);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, rest, 0, 0), FB_RELAY_WAIT);
+    assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_WAIT);
     expect_nothing(slot);
     assert_int_equal(relay(slot, m, false, FB_KIND_SESSION, 1, 0, 0), FB_RELAY_DROP);
     expect_hop(slot, FB_SLOT_EGRESS_SEND, FB_HOP_FAREWELL);
@@ -286,7 +286,7 @@ static void back_off(void **state) {
     fb_slot_switch(slot, true, now);
     expect(slot, FB_SLOT_BROKER_CONNECT);
     for (int i = 0; i < 40; i++) {
-        fb_slot_broker_closed(slot, now);
+        fb_slot_broker_closed(slot, 0, now);
         expect_nothing(slot);
         assert_true(view_of(slot).retry_ms == fb_slot_deadline(slot));
         last = now;
@@ -308,14 +308,14 @@ static void back_off(void **state) {
     expect_said(slot, FB_VOL_HELLO);
     struct fb_vol_msg msg = {.type = FB_VOL_WELCOME, .welcome = {1, ""}};
     broker_says(slot, &msg, now);
-    fb_slot_broker_closed(slot, now + 1000);
+    fb_slot_broker_closed(slot, 0, now + 1000);
     assert_true(fb_slot_deadline(slot) - now > FB_SLOT_RETRY_CAP_MS);
     now = fb_slot_deadline(slot);
     fb_slot_tick(slot, now);
     expect(slot, FB_SLOT_BROKER_CONNECT);
     welcome(slot, now);
     now += FB_SLOT_RETRY_GOOD_MS;
-    fb_slot_broker_closed(slot, now);
+    fb_slot_broker_closed(slot, 0, now);
     assert_in_range(fb_slot_deadline(slot) - now, 1000, 3500);
     /* Off while waiting stops that too. */
     fb_slot_switch(slot, false, now);
@@ -368,7 +368,7 @@ static void broker_lost_in_every_stage(void **state) {
     expect_said(slot, FB_VOL_ANSWER);
     release(slot, 4, 0xe0, 0);
     expect(slot, FB_SLOT_EGRESS_OPEN);
-    fb_slot_broker_closed(slot, 5);
+    fb_slot_broker_closed(slot, 0, 5);
     /* Those that still needed the broker go; the others do not notice. */
     uint32_t closed = 0;
     struct fb_slot_action action;
@@ -499,6 +499,11 @@ static void early_ends(void **state) {
     done(slot);
 }
 
+static void set_people(struct fb_slot *slot, uint16_t people) {
+    struct fb_slot_limits limits = {.people = people};
+    fb_slot_set_limits(slot, &limits, 0);
+}
+
 static void capacity(void **state) {
     struct fb_slot *slot = make_ready(2);
     carry(slot, 1, 0);
@@ -509,10 +514,10 @@ static void capacity(void **state) {
     assert_true(said.match == 3);
     assert_int_equal(said.decline, FB_DECLINE_BUSY);
     expect_nothing(slot);
-    fb_slot_set_capacity(slot, 5, 0);
+    set_people(slot, 5);
     assert_int_equal(expect_said(slot, FB_VOL_READY).free, 3);
     /* Promised is promised, but not kept where the person changed their mind. */
-    fb_slot_set_capacity(slot, 1, 0);
+    set_people(slot, 1);
     expect_nothing(slot);
     offer(slot, 4, 0);
     expect_said(slot, FB_VOL_DECLINE);
@@ -521,7 +526,7 @@ static void capacity(void **state) {
     expect(slot, FB_SLOT_EGRESS_CLOSE);
     expect_said(slot, FB_VOL_DONE);
     expect_nothing(slot);
-    fb_slot_set_capacity(slot, UINT16_MAX, 0);
+    set_people(slot, UINT16_MAX);
     assert_int_equal(view_of(slot).capacity, FB_SLOT_CAPACITY_MAX);
     done(slot);
 }

@@ -119,6 +119,7 @@ static void random_events(void **state) {
     struct fb_slot *slot = make(5);
     uint64_t dice = 99, now = 0, match = 0;
     struct fb_desc desc = desc_of(FB_SETUP_ACTIVE);
+    struct fb_slot_limits limits = {0};
     uint32_t last = 0;
     for (int i = 0; i < 200000; i++) {
         uint64_t roll = test_random_u64(&dice);
@@ -130,7 +131,7 @@ static void random_events(void **state) {
         case 1: fb_slot_broker_open(slot, now); break;
         case 2:
             if ((roll >> 8) % 32 == 0)
-                fb_slot_broker_closed(slot, now);
+                fb_slot_broker_closed(slot, 0, now);
             break;
         case 3: {
             struct fb_vol_msg msg = {.type = FB_VOL_WELCOME, .welcome = {1, "NL"}};
@@ -162,13 +163,18 @@ static void random_events(void **state) {
         case 14:
             if ((roll >> 16) % 8 == 0)
                 fb_slot_hop(slot, m, roll >> 8 & 1, junk, roll >> 9 & 3, now);
-            fb_slot_set_capacity(slot, (uint16_t)(roll >> 12 & 7), now);
+            limits.people = roll >> 12 & 7;
+            limits.rate = (roll >> 24 & 1) * 50000;
+            fb_slot_set_limits(slot, &limits, now);
             break;
         default: fb_slot_tick(slot, now);
         }
         struct fb_slot_action action;
         unsigned count = 0;
         while ((roll >> 60 != 0) && fb_slot_poll(slot, &action)) {
+            uint32_t held[FB_LANES_MAX] = {0}, lane;
+            if (action.type == FB_SLOT_NEXT)
+                fb_slot_next(slot, action.m, action.from_client, 1000, held, &lane, now);
             last = action.m > last ? action.m : last;
             assert_true(++count < 20 * FB_SLOT_CAPACITY_MAX);
         }

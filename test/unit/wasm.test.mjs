@@ -11,7 +11,7 @@ import { gzipSync } from 'node:zlib';
 const file = readFileSync(process.env.FB_WASM ?? 'build/src/wasm/slot.wasm');
 const vectors = new URL('../vectors/sdp/', import.meta.url);
 const CONNECT = 1, SAY = 2, PEER_CREATE = 4, PEER_SEND = 5, PEER_CLOSE = 6, EGRESS_OPEN = 7;
-const EGRESS_SEND = 8, EGRESS_CLOSE = 9, CHANGED = 10;
+const EGRESS_SEND = 8, EGRESS_CLOSE = 9, CHANGED = 10, NEXT = 11;
 const HELLO = 1, WELCOME = 2, READY = 3, OFFER = 4, ANSWER = 5, RELEASE = 7, DONE = 9;
 
 function load() {
@@ -42,7 +42,7 @@ function load() {
   };
   const look = () => {
     core.fb_look();
-    return Array.from({ length: 10 }, (_, i) => view.getFloat64(core.fb_out() + 8 * i, true));
+    return Array.from({ length: 14 }, (_, i) => view.getFloat64(core.fb_out() + 8 * i, true));
   };
   return { core, put, poll, look };
 }
@@ -71,12 +71,12 @@ function offer() {
   const text = (/** @type {string} */ s) => [s.length, ...new TextEncoder().encode(s)];
   const desc = [0x10, ...text('aJXQ'), ...text('FIOAcNb/K9XvWO3+FpfPI+Z0'), ...Array(32).fill(0xab),
     1, 0x01, 8, 8, 4, 4, 0x9c, 0x40, 0, 0, 0, 77];
-  return new Uint8Array([OFFER, 0, 0, 0, 0, 0, 0, 0, 5, 0, desc.length, ...desc]);
+  return new Uint8Array([OFFER, 0, 0, 0, 0, 0, 0, 0, 5, 0x49, 0x52, 0, desc.length, ...desc]);
 }
 
 test('one match from switch to farewell', () => {
   const { core, put, poll, look } = ready(3);
-  assert.deepEqual(look(), [2, 1, Infinity, 3, 0, 0, 0, 0, 0, 0x4e4c]);
+  assert.deepEqual(look().slice(0, 12), [2, 1, Infinity, 0, 0, 0, 0, 0x4e4c, 0, 0, 13, 0]);
   core.fb_broker_message(put(offer()), 40);
   const [create] = poll();
   assert.equal(create.type, PEER_CREATE);
@@ -103,13 +103,18 @@ test('one match from switch to farewell', () => {
   assert.equal(attach.type, EGRESS_SEND);
   assert.equal(attach.bytes.length, 398);
   assert.deepEqual([...attach.bytes.subarray(0, 2)], [3, 0x77]);
-  assert.equal(core.fb_relay(create.m, 0, 1, 512, 75), 2); // held
+  assert.equal(core.fb_relay(create.m, 0, 1, 512, 75), 2); // waits
   core.fb_peer_open(create.m, 80);
-  assert.deepEqual(poll().map((a) => a.type), [EGRESS_SEND, PEER_SEND]);
+  const opened = poll();
+  assert.deepEqual(opened.map((a) => a.type), [EGRESS_SEND, PEER_SEND, NEXT]);
+  assert.equal(opened[2].which, 0);
+  assert.equal(core.fb_next(create.m, 0, 512, 80), 1);
   assert.equal(core.fb_relay(create.m, 1, 1, 16000, 90), 1);
   assert.equal(core.fb_relay(create.m, 1, 0, 100, 90), 0);
   assert.equal(core.fb_relay(create.m, 1, 2, 3, 90), 3);
-  assert.deepEqual(look().slice(3, 8), [3, 1, 1, 16000, 512]);
+  assert.deepEqual(look().slice(3, 7), [1, 1, 16000, 512]);
+  assert.deepEqual(look().slice(12), [create.m, 0x4952]);
+  limits(core, poll, look, create.m);
 
   core.fb_hop(create.m, 1, put(new Uint8Array([2, 3, 6])), 100);
   const end = poll();
@@ -120,6 +125,26 @@ test('one match from switch to farewell', () => {
   assert.equal(core.fb_deadline(), Infinity);
   assert.equal(look()[0], 0);
 });
+
+/** @param {any} core @param {() => any[]} poll @param {() => number[]} look @param {number} m */
+function limits(core, poll, look, m) {
+  core.fb_set_limits(3, 250000, 0, 0, 202611, 0, 0, 0, 95);
+  assert.equal(core.fb_relay(m, 1, 1, 16000, 95), 1);
+  assert.equal(core.fb_relay(m, 1, 1, 100, 95), 2); // waits for its turn
+  poll();
+  const due = core.fb_deadline();
+  assert.ok(due > 95 && due <= 95 + 64);
+  core.fb_tick(due);
+  assert.deepEqual(poll().map((a) => [a.type, a.m, a.which]), [[NEXT, m, 1]]);
+  assert.equal(core.fb_next(m, 1, 100, due), 1);
+  core.fb_set_clock(20787 * 1440, due);
+  assert.equal(look()[11], 202611);
+  core.fb_set_limits(3, 0, 0, 5e12, 202611, 0, 0, 3, due);
+  assert.equal(look()[10], 5e12);
+  core.fb_set_place(3, due);
+  poll();
+  assert.equal(look()[0], 3);
+}
 
 test('descriptions of both browsers, and what is none', () => {
   for (const name of ['chromium-answer', 'chromium-raw-answer', 'firefox-answer',
@@ -151,6 +176,9 @@ test('arguments that make no sense do no harm', () => {
   core.fb_hop(7, 1, -5, 1);
   core.fb_drained(7, 1, 1e300);
   core.fb_tick(1e300);
+  core.fb_set_limits(-1, NaN, -1, Infinity, -1, -1, 1e9, -1, 1);
+  core.fb_set_clock(-1, 1);
+  core.fb_set_place(-1, 1);
   poll();
   assert.equal(core.fb_peer_described(9, 1 << 30, 1), 0);
 });

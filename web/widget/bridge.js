@@ -19,11 +19,12 @@
  *   | { do: 'nat', stun: string[] }
  *   | { do: 'view', view: View }} Order
  *
- * What the frame tells the bridge: a channel at once after it was created; a peer that is closed,
- * has failed or could not be made; local civil minutes since 1970-01-01T00:00 local. anyway: although
- * the visitor's own country is on the network's list of those that censor.
+ * What the frame tells the bridge: what the visitor chose and what the budget's month has used so
+ * far; where this is; the local clock, in minutes since it showed 1970-01-01 00:00, now and again;
+ * a channel at once after it was created; a peer that is closed, has failed or could not be made.
+ * anyway: although the visitor's own country is on the network's list of those that censor.
  * @typedef {{ did: 'switch', on: boolean, anyway?: boolean }
- *   | { did: 'settings', settings: import('./store.js').Settings, used: number, month: number }
+ *   | { did: 'settings', settings: Settings, used: number, month: number }
  *   | { did: 'place', metered: boolean, lowBattery: boolean }
  *   | { did: 'clock', minutes: number }
  *   | { did: 'nat', nat: 'unknown' | 'easy' | 'hard' }
@@ -31,8 +32,17 @@
  *   | { did: 'described', peer: number, sdp: string }
  *   | { did: 'closed', peer: number }} News
  *
- * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'trouble', now: number,
- *   total: number, bytes: number, censored?: string }} View
+ * The visitor's limits: people at once, bit/s, bytes a month, minutes of the local day, and whether
+ * to go on where that is metered or the battery is low (struct fb_slot_limits).
+ * @typedef {{ people: number, rate: number, budget: number, from: number, to: number,
+ *   metered: boolean, battery: boolean }} Settings
+ *
+ * month: year * 100 + month, whose bytes `used` are; trouble: the last thing that went wrong;
+ * censored: the visitor's own country, where the bridge has therefore not started.
+ * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'paused' | 'trouble',
+ *   paused: string[], trouble: string, now: number, people: { id: number, country: string }[],
+ *   total: number, up: number, down: number, used: number, month: number, country: string,
+ *   censored?: string }} View
  *
  * What the broker serves as /v1/widget.
  * @typedef {{ version: number, broker: string, local: boolean, stun: string[],
@@ -41,22 +51,27 @@
  * @typedef {{
  *   memory: WebAssembly.Memory, fb_in(): number, fb_out(): number, fb_held(): number,
  *   fb_boot(kind: number, nat: number, capacity: number, local: number, egresses: number): number,
- *   fb_switch(on: number, now: number): void,
- *   fb_broker_open(now: number): void, fb_broker_closed(now: number): void,
+ *   fb_switch(on: number, now: number): void, fb_set_nat(nat: number): void,
+ *   fb_set_limits(people: number, rate: number, budget: number, used: number, month: number,
+ *     from: number, to: number, flags: number, now: number): void,
+ *   fb_set_clock(minutes: number, now: number): void,
+ *   fb_set_place(flags: number, now: number): void,
+ *   fb_broker_open(now: number): void, fb_broker_closed(code: number, now: number): void,
  *   fb_broker_message(len: number, now: number): void,
  *   fb_peer_described(peer: number, len: number, now: number): number,
  *   fb_peer_open(peer: number, now: number): void, fb_peer_closed(peer: number, now: number): void,
  *   fb_egress_open(m: number, now: number): void, fb_egress_closed(m: number, now: number): void,
  *   fb_tick(now: number): void, fb_deadline(): number,
  *   fb_relay(m: number, fromClient: number, first: number, len: number, now: number): number,
+ *   fb_next(m: number, fromClient: number, len: number, now: number): number,
  *   fb_hop(m: number, fromClient: number, len: number, now: number): void,
  *   fb_drained(m: number, toClient: number, now: number): void,
  *   fb_poll(): number, fb_look(): void
  * }} Slot
  *
- * A match, its lanes by index; one lane.
+ * A match, its lanes by index, and what waits towards the client and towards the egress; one lane.
  * @typedef {{ m: number, lanes: (Lane | undefined)[], socket?: WebSocket,
- *   heldToClient: ArrayBuffer[], heldToEgress: ArrayBuffer[], watch?: Timer }} Match
+ *   waiting: ArrayBuffer[][], watch?: Timer }} Match
  * @typedef {{ peer: number, match: Match, channel?: RTCDataChannel, gather?: Timer }} Lane
  * @typedef {ReturnType<typeof setTimeout>} Timer
  */
@@ -66,11 +81,12 @@ const IN = 16384;
 const BROWSER = 1;
 const NAT_UNKNOWN = 0;
 const PASS = 1;
-const HOLD = 2;
+const WAIT = 2;
 const HOP = 3;
 const QUEUE_REPORT = 256 * 1024;
 const QUEUE_LOW = QUEUE_REPORT / 4;
 const LANES = 16;
+const PEOPLE = 64;
 const LANE_LOW = 4000;
 
 const GATHER_MS = 3000; // a STUN server that does not answer must not cost the match
@@ -79,7 +95,14 @@ const POLL_MS = 20; // a WebSocket has no low-water event
 const VIEW_MS = 1000; // how often the bytes on the face move
 const RETRY_MS = [2000, 5000, 15000, 60000]; // while the operator's files cannot be had
 
-const STATES = /** @type {const} */ (['off', 'starting', 'waiting', 'carrying']);
+const STATES = /** @type {const} */ (['off', 'starting', 'waiting', 'carrying', 'paused']);
+const PAUSES = ['budget', 'hours', 'metered', 'battery'];
+const TROUBLES = ['', 'unreachable', 'garbage', 'version', 'egress', 'flood', 'silent',
+  'oversized'];
+const NATS = ['unknown', 'easy', 'hard'];
+
+/** @param {number} code two letters, fb_look()'s */
+const country = (code) => (code ? String.fromCharCode(code >> 8, code & 255) : '');
 
 export class Bridge {
   /** @type {(order: Order) => void} */ #post;
@@ -94,6 +117,10 @@ export class Bridge {
   #loading = false;
   /** @type {Timer | undefined} */ #retry;
   #trouble = false;
+  #files = ''; // what went wrong before there was a slot
+  /** What the slot is told when it comes to be. @type {Map<string, (slot: Slot) => void>} */
+  #told = new Map();
+  #used = { used: 0, month: 0 };
   /** @type {Timer | undefined} */ #timer;
   #due = Infinity;
   /** @type {Timer | undefined} */ #viewTimer;
@@ -112,7 +139,26 @@ export class Bridge {
         clearTimeout(this.#retry);
         if (this.#slot) this.#run((slot, now) => slot.fb_switch(news.on ? 1 : 0, now));
         else if (news.on) this.#load(0);
-        else this.#post({ do: 'view', view: { state: 'off', now: 0, total: 0, bytes: 0 } });
+        else this.#blank('off');
+        break;
+      case 'settings': {
+        const { settings: s, used, month } = news;
+        this.#used = { used, month };
+        this.#set(news.did, (slot) => slot.fb_set_limits(s.people, s.rate / 8, s.budget, used,
+          month, s.from, s.to, Number(s.metered) + 2 * Number(s.battery), performance.now()));
+        break;
+      }
+      case 'place':
+        this.#set(news.did, (slot) => slot.fb_set_place(
+          Number(news.metered) + 2 * Number(news.lowBattery), performance.now()));
+        break;
+      case 'clock': {
+        const at = performance.now();
+        this.#set(news.did, (slot) => slot.fb_set_clock(news.minutes, at));
+        break;
+      }
+      case 'nat':
+        this.#set(news.did, (slot) => slot.fb_set_nat(NATS.indexOf(news.nat)));
         break;
       case 'channel':
         this.#adopt(this.#lanes.get(news.peer), news.channel);
@@ -127,6 +173,18 @@ export class Bridge {
     }
   }
 
+  /** @param {string} what @param {(slot: Slot) => void} tell */
+  #set(what, tell) {
+    this.#told.set(what, tell);
+    this.#run(tell);
+  }
+
+  /** While there is no slot. @param {View['state']} state @param {string} [censored] */
+  #blank(state, censored) {
+    this.#post({ do: 'view', view: { state, paused: [], trouble: this.#files, now: 0, people: [],
+      total: 0, up: 0, down: 0, ...this.#used, country: '', censored } });
+  }
+
   /**
    * Fetches what the operator serves: nothing of it before the switch is on.
    * @param {number} failures
@@ -135,20 +193,19 @@ export class Bridge {
     if (this.#loading || !this.#on) return;
     this.#loading = true;
     try {
-      this.#post({ do: 'view', view: { state: failures ? 'trouble' : 'starting', now: 0, total: 0,
-        bytes: 0 } });
+      this.#blank(failures ? 'trouble' : 'starting');
       const [config, wasm] = await Promise.all([
         fetch(new URL('v1/widget', import.meta.url)).then((reply) => reply.json()),
         WebAssembly.instantiateStreaming(fetch(new URL('slot.wasm', import.meta.url))),
       ]);
-      if (config.censored && !this.#anyway) return this.#decline(config.country ?? '');
+      if (config.censored && !this.#anyway) return this.#decline(config.country || '??');
       this.#boot(config, /** @type {any} */ (wasm.instance.exports));
-      this.#post({ do: 'nat', stun: config.stun.slice(0, 2) });
+      this.#post({ do: 'nat', stun: config.stun?.slice(0, 2) ?? [] });
     } catch {
       const wait = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
-      this.#retry = setTimeout(() => this.#load(failures + 1), wait);
-      if (this.#on)
-        this.#post({ do: 'view', view: { state: 'trouble', now: 0, total: 0, bytes: 0 } });
+      this.#retry = setTimeout(() => this.#load(failures + 1), wait * (1 + Math.random() / 4));
+      this.#files = 'files';
+      if (this.#on) this.#blank('trouble');
     } finally {
       this.#loading = false;
     }
@@ -158,7 +215,7 @@ export class Bridge {
   /** Does not start where that may harm the visitor, until told again. @param {string} censored */
   #decline(censored) {
     this.#on = false;
-    this.#post({ do: 'view', view: { state: 'off', now: 0, total: 0, bytes: 0, censored } });
+    this.#blank('off', censored);
   }
 
   /**
@@ -178,6 +235,7 @@ export class Bridge {
     this.#config = config;
     this.#held = new Uint32Array(slot.memory.buffer, slot.fb_held(), LANES);
     this.#slot = slot;
+    for (const tell of this.#told.values()) tell(slot);
   }
 
   /**
@@ -255,6 +313,9 @@ export class Bridge {
       case 10: // CHANGED
         this.#show();
         break;
+      case 11: // NEXT
+        if (match) this.#next(match, which);
+        break;
     }
   }
 
@@ -262,14 +323,14 @@ export class Bridge {
     const socket = this.#open(this.#config?.broker ?? '');
     this.#broker = socket;
     const mine = () => this.#broker === socket; // closed ones may still speak
-    if (!socket) return this.#soon((slot, now) => slot.fb_broker_closed(now));
+    if (!socket) return this.#soon((slot, now) => slot.fb_broker_closed(0, now));
     socket.onopen = () => mine() && this.#run((slot, now) => slot.fb_broker_open(now));
     socket.onmessage = ({ data }) => mine() &&
       this.#run((slot, now) => slot.fb_broker_message(this.#bytes(data), now));
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       if (!mine()) return;
       this.#broker = undefined;
-      this.#run((slot, now) => slot.fb_broker_closed(now));
+      this.#run((slot, now) => slot.fb_broker_closed(code, now));
     };
   }
 
@@ -280,7 +341,7 @@ export class Bridge {
    * @param {string} sdp
    */
   #createLane(m, peer, at, sdp) {
-    const match = this.#matches.get(m) ?? { m, lanes: [], heldToClient: [], heldToEgress: [] };
+    const match = this.#matches.get(m) ?? { m, lanes: [], waiting: [[], []] };
     const gather = setTimeout(() => this.#post({ do: 'enough', peer }), GATHER_MS);
     this.#matches.set(m, match);
     this.#lanes.set(peer, match.lanes[at] = { peer, match, gather });
@@ -296,11 +357,8 @@ export class Bridge {
     const socket = this.#open(url);
     match.socket = socket;
     if (!socket) return this.#soon((slot, now) => slot.fb_egress_closed(m, now));
-    socket.onopen = () => {
-      this.#run((slot, now) => slot.fb_egress_open(m, now)); // attaches, first of all
-      for (const data of match.heldToEgress.splice(0)) this.#sendToEgress(match, data);
-    };
-    socket.onmessage = ({ data }) => this.#fromEgress(match, data);
+    socket.onopen = () => this.#run((slot, now) => slot.fb_egress_open(m, now));
+    socket.onmessage = ({ data }) => this.#relay(match, 0, data);
     socket.onclose = () => {
       if (match.socket !== socket) return; // closed from here
       match.socket = undefined;
@@ -341,24 +399,27 @@ export class Bridge {
     lane.channel = channel;
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = LANE_LOW;
-    channel.onopen = () => {
-      this.#run((slot, now) => slot.fb_peer_open(peer, now));
-      for (const data of match.heldToClient.splice(0)) this.#sendToClient(lane, data);
-    };
-    channel.onmessage = ({ data }) => this.#fromClient(match, data);
+    channel.onopen = () => this.#run((slot, now) => slot.fb_peer_open(peer, now));
+    channel.onmessage = ({ data }) => this.#relay(match, 1, data);
     channel.onbufferedamountlow = () => this.#drained(match);
     channel.onclose = () => this.#laneGone(lane);
   }
 
   /** @param {Match} match */
   #drained(match) {
-    this.#look(match);
+    this.#look(match, 0);
     this.#run((slot, now) => slot.fb_drained(match.m, 1, now));
   }
 
-  /** What its lanes hold, for the slot. @param {Match} match */
-  #look({ lanes }) {
-    for (let i = 0; i < LANES; i++) this.#held[i] = lanes[i]?.channel?.bufferedAmount ?? 0;
+  /**
+   * What the send buffers hold, for the slot: its WebSocket's, or its lanes'.
+   * @param {Match} match
+   * @param {number} fromClient
+   */
+  #look({ socket, lanes }, fromClient) {
+    const held = this.#held;
+    if (fromClient) held[0] = socket?.bufferedAmount ?? 0;
+    else for (let i = 0; i < LANES; i++) held[i] = lanes[i]?.channel?.bufferedAmount ?? 0;
   }
 
   /** @param {Lane | undefined} lane */
@@ -370,43 +431,49 @@ export class Bridge {
   }
 
   /**
+   * A message that has arrived: the slot is told of it, and what it says is done, then all that
+   * follows from that.
    * @param {Match} match
-   * @param {ArrayBuffer} data
-   */
-  #fromClient(match, data) {
-    const socket = match.socket?.readyState === WebSocket.OPEN ? match.socket : undefined;
-    this.#held[0] = socket?.bufferedAmount ?? 0;
-    const what = this.#judge(match.m, 1, data) & 255;
-    if (what === PASS && socket) this.#sendToEgress(match, data);
-    else if (what === HOLD) match.heldToEgress.push(data);
-  }
-
-  /**
-   * @param {Match} match
-   * @param {ArrayBuffer} data
-   */
-  #fromEgress(match, data) {
-    this.#look(match);
-    const what = this.#judge(match.m, 0, data);
-    if ((what & 255) === PASS) this.#sendToClient(match.lanes[what >> 8], data);
-    else if ((what & 255) === HOLD) match.heldToClient.push(data);
-  }
-
-  /**
-   * @param {number} m
    * @param {0 | 1} fromClient
    * @param {ArrayBuffer} data
-   * @returns {number}
    */
-  #judge(m, fromClient, data) {
+  #relay(match, fromClient, data) {
     const slot = this.#slot;
-    if (!slot || !(data instanceof ArrayBuffer)) return 0; // text: nobody's message
+    if (!slot || !(data instanceof ArrayBuffer)) return; // text: nobody's message
     const first = data.byteLength ? new Uint8Array(data, 0, 1)[0] : 0;
     const now = performance.now();
-    const what = slot.fb_relay(m, fromClient, first, data.byteLength, now);
-    if ((what & 255) === HOP) slot.fb_hop(m, fromClient, this.#bytes(data), now);
+    this.#look(match, fromClient);
+    const what = slot.fb_relay(match.m, fromClient, first, data.byteLength, now);
+    if ((what & 255) === HOP) slot.fb_hop(match.m, fromClient, this.#bytes(data), now);
+    else if ((what & 255) === WAIT) match.waiting[fromClient].push(data);
+    else this.#pass(match, fromClient, data, what);
     this.#act(slot);
-    return what;
+  }
+
+  /**
+   * The first of those that wait.
+   * @param {Match} match
+   * @param {number} fromClient
+   */
+  #next(match, fromClient) {
+    const data = match.waiting[fromClient].shift();
+    if (!data) return;
+    const slot = /** @type {Slot} */ (this.#slot);
+    this.#look(match, fromClient);
+    this.#pass(match, fromClient, data,
+      slot.fb_next(match.m, fromClient, data.byteLength, performance.now()));
+  }
+
+  /**
+   * @param {Match} match
+   * @param {number} fromClient
+   * @param {ArrayBuffer} data
+   * @param {number} what fb_relay() or fb_next() said
+   */
+  #pass(match, fromClient, data, what) {
+    if ((what & 255) !== PASS) return;
+    if (fromClient) this.#sendToEgress(match, data);
+    else this.#sendToClient(match.lanes[what >> 8], data);
   }
 
   /**
@@ -427,7 +494,7 @@ export class Bridge {
    */
   #sendToEgress(match, data) {
     const socket = match.socket;
-    if (!socket) return;
+    if (socket?.readyState !== WebSocket.OPEN) return;
     socket.send(data);
     if (match.watch || socket.bufferedAmount <= QUEUE_REPORT) return;
     match.watch = setInterval(() => {
@@ -498,17 +565,26 @@ export class Bridge {
   #show() {
     const slot = /** @type {Slot} */ (this.#slot);
     slot.fb_look();
-    const [state, welcomed, retry, , now, total, up, down] = new Float64Array(slot.memory.buffer,
-      slot.fb_out(), 8);
+    const [state, welcomed, retry, now, total, up, down, here, paused, trouble, used, month,
+      ...people] = new Float64Array(slot.memory.buffer, slot.fb_out(), 12 + 2 * PEOPLE);
     // An attempt after a failed one is still trouble, until the broker speaks.
-    this.#trouble = state !== 0 && !welcomed && (this.#trouble || retry !== Infinity);
+    this.#trouble = state > 0 && state < 4 && !welcomed &&
+      (this.#trouble || retry !== Infinity);
     this.#post({
       do: 'view',
       view: {
         state: this.#trouble && state !== 3 ? 'trouble' : STATES[state],
+        paused: PAUSES.filter((_, i) => paused >> i & 1),
+        trouble: TROUBLES[trouble] || this.#files,
         now,
+        people: Array.from({ length: now }, (_, i) => ({ id: people[2 * i],
+          country: country(people[2 * i + 1]) })),
         total,
-        bytes: up + down,
+        up,
+        down,
+        used,
+        month,
+        country: country(here) || (this.#config?.country ?? ''),
       },
     });
     const carrying = state === 3;

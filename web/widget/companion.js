@@ -4,9 +4,9 @@
  * opened. It has the bridge from then on, and the frame mirrors it for as long as it lives.
  *
  * Each end listens to the other's very window alone, and to this origin alone, so that no page can
- * switch a companion on: a page that opens one is not of this origin. The storage of a window is not
- * that of a frame on a publisher's page; so what the frame remembers goes along, the frame stores what
- * comes of it, and the companion remembers nothing by itself.
+ * switch a companion on: a page that opens one is not of this origin. The storage of a window is
+ * not that of a frame on a publisher's page; so what the frame remembers goes along, the frame
+ * stores what comes of it, and the companion remembers nothing by itself.
  */
 import { forget, keep, kept } from './store.js';
 

@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * The visitor's own hand on a switch. A button with role "switch" takes input only once it, and what
- * describes it (aria-describedby), has been in view for ARM_MS (until then it is aria-disabled), and
- * only from events that the browser marks as the visitor's own.
+ * The visitor's own hand on a switch. A button with role "switch" takes input only once it, and
+ * what describes it (aria-describedby), has been in view for ARM_MS (until then it is
+ * aria-disabled), and only from events that the browser marks as the visitor's own.
  *
  * In a frame on somebody's page the page could have covered it, made it transparent, or cut out all
- * but the knob. Where the browser can tell (IntersectionObserver v2, Chromium), such a frame takes no
- * input. Elsewhere a click opens a small window of the operator's, once for each site, and what
+ * but the knob. Where the browser can tell (IntersectionObserver v2, Chromium), such a frame takes
+ * no input. Elsewhere a click opens a small window of the operator's, once for each site, and what
  * counts is the click there: confirm.html, which no page can frame.
  *
  * Switching off is never refused.
@@ -37,7 +37,11 @@ export const confirmed = () => !framed || proves || kept().confirmed;
  */
 function ask(done) {
   if (asking && !asking.closed) return asking.focus();
-  asking = open(new URL(`confirm.html${location.hash}`, import.meta.url), '', WINDOW);
+  try {
+    asking = open(new URL(`confirm.html${location.hash}`, import.meta.url), '', WINDOW);
+  } catch { // a sandbox forbids it
+    asking = null;
+  }
   listening?.abort();
   listening = new AbortController();
   addEventListener('message', ({ source, origin, data }) => {

@@ -1,9 +1,9 @@
 // @ts-check
 /**
  * What runs behind a face: the bridge, in its worker where the browser can hand data channels to
- * one, and its peer connections; or, where another window has it (another widget on the same page, or
- * the companion), a mirror of that. A face shows what the host's view says and passes on what the
- * visitor wants; it starts nothing by itself.
+ * one, and its peer connections; or, where another window has it (another widget on the same page,
+ * or the companion), a mirror of that. A face shows what the host's view says and passes on what
+ * the visitor wants; it starts nothing by itself.
  *
  * Nothing of the bridge is fetched before the first flip(true).
  */
@@ -18,12 +18,12 @@ import { keep, kept, like, suggest } from './store.js';
 /**
  * What a face shows.
  * on: the visitor's choice. paused: any of 'budget', 'hours', 'metered', 'battery', 'visitor'.
- * trouble: '' or a key, the last thing that went wrong: 'unreachable', 'files', 'garbage', 'version',
- * 'egress', 'flood', 'silent', 'oversized', 'udp'. now, people: being helped. total, up, down: people
- * and bytes since the start. speed: bit/s just now. helped, carried: people and bytes ever. used:
- * bytes of this month's budget. country: the visitor's own, '' unknown. censored: '', or the
- * visitor's country, on the network's list of those that censor: it has not started, until
- * flip(true, { anyway: true }). elsewhere: the bridge is in the companion window.
+ * trouble: '' or a key, the last thing that went wrong: 'unreachable', 'files', 'garbage',
+ * 'version', 'egress', 'flood', 'silent', 'oversized', 'udp'. now, people: being helped. total,
+ * up, down: people and bytes since the start. speed: bit/s just now. helped, carried: people and
+ * bytes ever. used: bytes of this month's budget. country: the visitor's own, '' unknown.
+ * censored: '', or the visitor's country, on the network's list of those that censor: it has not
+ * started, until flip(true, { anyway: true }). elsewhere: the bridge is in the companion window.
  * @typedef {{ state: 'off' | 'starting' | 'waiting' | 'carrying' | 'paused' | 'trouble',
  *   on: boolean, paused: string[], trouble: string, now: number,
  *   people: { id: number, country: string }[], total: number, up: number, down: number,
@@ -189,9 +189,14 @@ export class Host {
         this.#leads = lock !== null;
         resolve(this.#leads);
         return lock && new Promise(() => {});
-      }).catch(() => { // stolen, by the one with a companion
-        this.#leads = false;
-        page.postMessage({ hello: true });
+      }).catch(() => {
+        if (this.#leads) { // stolen, by the one with a companion
+          this.#leads = false;
+          page.postMessage({ hello: true });
+        } else { // locks are forbidden, as storage is: each is for itself
+          this.#page = undefined;
+          resolve(true);
+        }
       });
     });
   }
@@ -257,10 +262,10 @@ export class Host {
     };
   }
 
-  /** What the bridge shows; what it leaves out is as in NOTHING. @param {any} view */
-  #heard({ bytes = 0, ...view }) {
+  /** @param {import('./bridge.js').View} view what the bridge shows */
+  #heard(view) {
     const last = this.#seen;
-    const seen = { ...NOTHING, down: bytes, ...view };
+    const seen = { ...view, censored: view.censored ?? '' };
     if (seen.state === 'trouble') seen.trouble ||= 'unreachable';
     if (seen.month === last.month) seen.used = Math.max(seen.used, last.used);
     this.#seen = seen;

@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * Is this connection fit for helping? Asks two STUN servers from one socket: an answer says that UDP
- * works here, and two different ones (another port for another server) that this NAT is hard to
+ * Is this connection fit for helping? Asks two STUN servers from one socket: an answer says that
+ * UDP works here, and two different ones (another port for another server) that this NAT is hard to
  * reach through (RFC 5780 section 4.3, as far as browsers tell).
  *
- * Browsers leave out an answer that equals the own address, where there is no NAT; so silence is told
- * by the clock: a server that answers lets gathering end at once, one that does not takes seconds.
+ * Browsers leave out an answer that equals the own address, where there is no NAT; so silence is
+ * told by the clock: a server that answers lets gathering end at once, one that does not takes
+ * seconds.
  */
 
 const ANSWER_MS = 4000;
@@ -16,8 +17,11 @@ const ANSWER_MS = 4000;
  */
 export async function look(stun) {
   const pc = new RTCPeerConnection({ iceServers: stun.map((urls) => ({ urls })) });
-  /** By family: the addresses and ports that the servers saw. @type {Set<string>[]} */
-  const seen = [new Set(), new Set()];
+  /**
+   * What the servers saw, by the candidates' foundation: the same for the same own address, which
+   * browsers hide (RFC 8445 section 5.1.1.3). @type {Map<string | null, Set<string>>}
+   */
+  const seen = new Map();
   let silent = false;
   try {
     await new Promise((done, failed) => {
@@ -26,9 +30,10 @@ export async function look(stun) {
         done(undefined);
       }, ANSWER_MS);
       pc.onicecandidate = ({ candidate }) => {
-        if (candidate?.type === 'srflx' && candidate.protocol === 'udp')
-          seen[Number(candidate.address?.includes(':'))].add(
-            `${candidate.address} ${candidate.port}`);
+        if (candidate?.type === 'srflx') {
+          const { foundation, address, port } = candidate;
+          seen.set(foundation, (seen.get(foundation) ?? new Set()).add(`${address} ${port}`));
+        }
         if (candidate) return;
         clearTimeout(timer);
         done(undefined);
@@ -39,7 +44,7 @@ export async function look(stun) {
   } finally {
     pc.close();
   }
-  const udp = seen.some(({ size }) => size > 0) || !silent;
-  const hard = seen.some(({ size }) => size > 1);
+  const udp = seen.size > 0 || !silent;
+  const hard = [...seen.values()].some(({ size }) => size > 1);
   return { udp, nat: hard ? 'hard' : udp && !silent && stun.length > 1 ? 'easy' : 'unknown' };
 }

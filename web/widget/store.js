@@ -51,16 +51,27 @@ export function like(pattern, other) {
 }
 
 /** @type {Kept} */
-let memory = {
-  settings: standard, own: false, on: false, confirmed: false, helped: 0, carried: 0, used: 0, month: 0,
+const NOTHING = {
+  settings: standard, own: false, on: false, confirmed: false, helped: 0, carried: 0, used: 0,
+  month: 0,
 };
+let memory = NOTHING;
 let device = true;
+
+/** @param {string | null} text @returns {any} */
+function parsed(text) {
+  try {
+    return JSON.parse(text ?? '{}');
+  } catch { // not ours
+    return {};
+  }
+}
 
 /** @returns {Kept} */
 export function kept() {
   try {
-    if (device) memory = like(memory, JSON.parse(localStorage.getItem(KEY) ?? '{}'));
-  } catch { /* no storage, or not ours: what is in memory */ }
+    if (device) memory = like(NOTHING, parsed(localStorage.getItem(KEY)));
+  } catch { /* no storage: what is in memory */ }
   return memory.own ? memory : { ...memory, settings: standard };
 }
 
@@ -81,5 +92,5 @@ export function keep(part) {
 /** From now on in memory alone. @param {Partial<Kept>} part what to start from */
 export function forget(part) {
   device = false;
-  memory = like(memory, part);
+  memory = like(NOTHING, part);
 }
