@@ -38,7 +38,8 @@ function standard({ default: value }) {
 function rows() {
   const source = load('web/widget/attributes.js');
   const found = [...source.matchAll(/^ {2}\/\*\* ([^]*?) \*\/\n {2}(\w+):/gm)];
-  const meanings = new Map(found.map(([, text, name]) => [name, text.replace(/\s*\n\s*\* /g, ' ')]));
+  const meanings = new Map(found.map(([, text, name]) =>
+    [name, text.replace(/\s*\n\s*\* /g, ' ')]));
   return Object.entries(ATTRIBUTES).map(([name, attribute]) => ({
     name,
     values: values(attribute),
@@ -89,7 +90,7 @@ A plain frame takes the same but
 .Cm folded
 in its address:
 .Pp
-.Dl <iframe src="https://OPERATOR/frame.html#layout=badge&amp;theme=dark" title="Footbridge"></iframe>
+.Dl <iframe src="https://OPERATOR/frame.html#layout=badge" title="Footbridge"></iframe>
 .Sh SEE ALSO
 .Xr footbridge-network 1 ,
 .Xr footbridge-serve 1

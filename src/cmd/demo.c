@@ -293,8 +293,9 @@ static int print_welcome(const struct demo *demo) {
            "join:   %s\n\n"
            "Open the site in a browser, flip the switch beside the article, and then, through\n"
            "that tab:\n\n"
-           "  curl -x socks5h://%s %s/\n\n",
-           site, proxy, broker, link, proxy, site);
+           "  curl -x socks5h://%s %s/\n\n"
+           "How the switch can look on a page: %s/preview.html\n\n",
+           site, proxy, broker, link, proxy, site, broker);
     if (demo->loopback)
         puts("This machine has no network interface but loopback, where an ordinary browser\n"
              "offers WebRTC no address; --auto starts one that does.\n");

@@ -32,7 +32,7 @@ int fb_snippet_print(FILE *out, const char *origin) {
             "  <footbridge-widget layout=\"panel\"></footbridge-widget>\n\n"
             "or, where no foreign script is wanted:\n\n"
             "  <iframe src=\"%s/frame.html#layout=panel\" title=\"Footbridge\" width=\"100%%\"\n"
-            "    height=\"312\" frameborder=\"0\" referrerpolicy=\"no-referrer\"></iframe>\n\n"
+            "    height=\"332\" frameborder=\"0\" referrerpolicy=\"no-referrer\"></iframe>\n\n"
             "%s/preview.html shows both with other looks.\n",
             origin, (const char *)text, origin, origin);
     return 0;

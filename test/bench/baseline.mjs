@@ -113,14 +113,16 @@ async function onPage(browser, url, act) {
 }
 
 /**
- * The simplest relay: both native ends' reports; goodput is the receiving one's.
+ * The simplest relay: both native ends' reports; goodput is the receiving one's. What watch, begun
+ * with the page's answer, has seen meanwhile stands beside it.
  * @param {import('./cdp.mjs').Chromium} browser
  * @param {Pages} pages
  * @param {Direction} direction
  * @param {number} seconds
  * @param {number} window
+ * @param {() => Promise<number>} [watch]
  */
-export function relayRun(browser, pages, direction, seconds, window) {
+export function relayRun(browser, pages, direction, seconds, window, watch = async () => 0) {
   return onPage(browser, `${pages.url}/relay.html`, async (page) => {
     const down = direction === 'down';
     const egress = new Native([], 'ws_peer', down ? 'source' : 'sink', seconds, MESSAGE, window);
@@ -130,8 +132,9 @@ export function relayRun(browser, pages, direction, seconds, window) {
     const answer = await page.evaluate(`relay(${JSON.stringify((await offers(client))[0])},
       'ws://127.0.0.1:${port}/relay')`);
     client.child.stdin.end(`${answer}.\n`);
-    const [atClient, atEgress] = [await client.report(seconds), await egress.report(seconds)];
-    return { mbits: (down ? atClient : atEgress).mbits, atClient, atEgress };
+    const [watched, atClient, atEgress] =
+      await Promise.all([watch(), client.report(seconds), egress.report(seconds)]);
+    return { mbits: (down ? atClient : atEgress).mbits, atClient, atEgress, watched };
   });
 }
 

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 
 import * as aggregate from './aggregate.mjs';
 import * as broker from './broker.mjs';
+import * as browsercpu from './browsercpu.mjs';
 import { built } from './built.mjs';
 import * as churn from './churn.mjs';
 import * as clean from './clean.mjs';
@@ -20,12 +21,14 @@ import * as coldrtts from './coldrtts.mjs';
 import * as coldstart from './coldstart.mjs';
 import * as memory from './memory.mjs';
 import * as paced from './paced.mjs';
+import * as page from './page.mjs';
 import * as paths from './paths.mjs';
 import * as fairness from './fairness.mjs';
 import * as lossy from './lossy.mjs';
 import { noLab } from '../net/lab.mjs';
 import { HEADER, Results, TARGETS, row } from './results.mjs';
 import { Stage } from './stage.mjs';
+import * as tabmemory from './tabmemory.mjs';
 import { writePlots } from './plot.mjs';
 import * as queue from './queue.mjs';
 import * as widget from './widget.mjs';
@@ -34,9 +37,9 @@ const REPORT = fileURLToPath(new URL('../../build/bench.json', import.meta.url))
 
 const PLOTS = fileURLToPath(new URL('../../build/plots', import.meta.url));
 
-const onStage = [coldstart, paths, paced];
-const alone = [widget, memory, broker];
-const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness, queue];
+const onStage = [coldstart, paths, paced, browsercpu];
+const alone = [widget, page, memory, broker];
+const inLab = [lossy, clean, coldrtts, aggregate, churn, fairness, queue, tabmemory];
 
 function options() {
   const { values, positionals } = parseArgs({

@@ -31,22 +31,44 @@ export function privateBytes(pid) {
   return bytes;
 }
 
-/** @returns {number[]} Chromium's renderer processes below this one */
-export function renderers() {
+/** @returns {Map<number, number>} the parent of each process */
+function parents() {
   /** @type {Map<number, number>} */
-  const parents = new Map();
+  const all = new Map();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-      parents.set(Number(name), Number(stat[1]));
+      all.set(Number(name), Number(stat[1]));
     } catch {
       continue; // gone meanwhile
     }
   }
+  return all;
+}
+
+/** @param {number} root @returns {number[]} it and the processes below it */
+function tree(root) {
+  const all = parents();
   /** @param {number} pid @returns {boolean} */
-  const below = (pid) => pid === process.pid || (pid > 1 && below(parents.get(pid) ?? 0));
-  return [...parents.keys()].filter((pid) => below(pid) && isRenderer(pid));
+  const below = (pid) => pid === root || (pid > 1 && below(all.get(pid) ?? 0));
+  return [...all.keys()].filter(below);
+}
+
+/** CPU time of a process and all below it that still live. @param {number} pid */
+export function treeSeconds(pid) {
+  return tree(pid).reduce((sum, one) => {
+    try {
+      return sum + cpuSeconds(one);
+    } catch {
+      return sum; // gone meanwhile
+    }
+  }, 0);
+}
+
+/** @returns {number[]} Chromium's renderer processes below this one */
+export function renderers() {
+  return tree(process.pid).filter(isRenderer);
 }
 
 /** @param {number} pid */

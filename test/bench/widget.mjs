@@ -5,8 +5,11 @@ import { connect } from 'node:net';
 import { launch } from '../browser/browsers.mjs';
 import { Publisher } from '../browser/publisher.mjs';
 import { Servers } from './stage.mjs';
+import { wait } from './traffic.mjs';
 
-export const names = ['widget_bytes', 'wasm_bytes'];
+export const names = ['widget_bytes', 'widget_bytes_full', 'wasm_bytes'];
+
+const SETTLED_MS = 2000; // a globe comes after the switch
 
 /**
  * Head and body, as they came.
@@ -34,18 +37,21 @@ function fetchRaw(url) {
 }
 
 /**
- * Everything that came from the operator, on a publisher's page.
+ * Everything that came from the operator.
  * @param {string} operator
+ * @param {string} name of the publisher's page
+ * @param {number} settled milliseconds after the switch
  * @returns {Promise<string[]>}
  */
-async function fetched(operator) {
+async function fetched(operator, name, settled) {
   const listed = `performance.getEntriesByType('resource').map(({ name }) => name)`;
   const publisher = await Publisher.start(operator);
   const browser = await launch('chromium');
   try {
-    const visit = await browser.visit(`${publisher.url}/plain`);
+    const visit = await browser.visit(`${publisher.url}/${name}`);
     await visit.flip();
     await visit.until('waiting');
+    await wait(settled);
     const { page, frame } = visit;
     const all = [frame.url(), ...(await page.evaluate(listed)), ...(await frame.evaluate(listed))];
     for (const worker of page.workers())
@@ -57,25 +63,35 @@ async function fetched(operator) {
   }
 }
 
+/** Heads and bodies. @param {string[]} urls @returns {Promise<Record<string, number>>} by path */
+async function sizes(urls) {
+  /** @type {Record<string, number>} */ const files = {};
+  for (const url of urls) {
+    const { head, body } = await fetchRaw(url);
+    files[new URL(url).pathname] = head + body;
+  }
+  return files;
+}
+
+/** @param {Record<string, number>} files */
+const sum = (files) => Object.values(files).reduce((a, b) => a + b, 0);
+
 /**
  * @param {unknown} _
  * @param {import('./results.mjs').Results} results
  */
 export async function measure(_, results) {
-  /** @type {Record<string, number>} */ const files = {};
-  let heads = 0;
+  /** @type {Record<string, number>} */ let files;
+  /** @type {Record<string, number>} */ let full;
   const servers = await Servers.start({});
   try {
-    for (const url of await fetched(servers.operator)) {
-      const { head, body } = await fetchRaw(url);
-      files[new URL(url).pathname] = head + body;
-      heads += head;
-    }
+    files = await sizes(await fetched(servers.operator, 'plain', 0));
+    full = { ...files, ...await sizes(await fetched(servers.operator, 'full', SETTLED_MS)) };
   } finally {
     await servers.stop();
   }
-  const sum = Object.values(files).reduce((a, b) => a + b, 0);
-  results.add('widget_bytes', 'bytes', [sum], { files, heads });
+  results.add('widget_bytes', 'bytes', [sum(files)], { files });
+  results.add('widget_bytes_full', 'bytes', [sum(full)], { files: full });
   const wasm = Object.entries(files).filter(([path]) => path.endsWith('.wasm'));
   results.add('wasm_bytes', 'bytes', [wasm.reduce((all, [, bytes]) => all + bytes, 0)]);
 }

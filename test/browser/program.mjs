@@ -122,6 +122,19 @@ export async function until(condition, what, ms = 60000) {
 }
 
 /**
+ * Waits until an expression is true in a page or frame: with waitForFunction(), which the pages'
+ * policies forbid, that is luck.
+ * @param {any} place
+ * @param {string} expression
+ */
+export async function comes(place, expression, ms = 15000) {
+  for (const late = Date.now() + ms; !(await place.evaluate(expression));) {
+    if (Date.now() > late) throw new Error(`waited ${ms} ms for ${expression}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+/**
  * @template T
  * @param {Promise<T>} promise
  * @param {number} ms

@@ -66,11 +66,24 @@ static void frame_and_worker_are_confined(void **state) {
     }
 }
 
+/* What pages pin by its hash is as in the source, and kept for long. */
+static void tag_is_pinned(void **state) {
+    const struct fb_asset *tag = find(&fb_pages_widget, "/widget-1.js");
+    assert_string_equal(header(tag, "Cache-Control"), "public, max-age=31536000, immutable");
+    assert_memory_equal(tag->body, "// @ts-check\n", 13);
+    int times = 0;
+    for (const char *const *h = tag->headers; *h != NULL; h += 2)
+        times += strcmp(h[0], "Cache-Control") == 0;
+    assert_int_equal(times, 1);
+    assert_string_equal(header(find(&fb_pages_widget, "/frame.html"), "Cache-Control"), "no-cache");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(marks_are_filled),
         cmocka_unit_test(files_are_whole),
         cmocka_unit_test(frame_and_worker_are_confined),
+        cmocka_unit_test(tag_is_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

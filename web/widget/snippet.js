@@ -4,7 +4,7 @@
 export const SCRIPT = 'widget-1.js';
 
 /** A plain frame has one height at any width: what the tag gives a narrow column. */
-const HEIGHTS = { panel: 312, banner: 136, badge: 64 };
+const HEIGHTS = { panel: 332, banner: 212, badge: 64 };
 const GLOBE_HEIGHT = 488;
 
 /** @typedef {Record<string, string>} Written attributes as they are written */
@@ -36,6 +36,6 @@ export function frame(operator, { folded, ...written }) {
   const height = layout === 'panel' && 'globe' in written ? GLOBE_HEIGHT : HEIGHTS[layout];
   const address = `${operator}/frame.html#${new URLSearchParams(written)}`;
   return `<iframe src="${escape(address)}" title="Footbridge"\n` +
-    `  width="${layout === 'badge' ? 260 : '100%'}" height="${height}" frameborder="0"` +
+    `  width="${layout === 'badge' ? 320 : '100%'}" height="${height}" frameborder="0"` +
     ' referrerpolicy="no-referrer"></iframe>';
 }

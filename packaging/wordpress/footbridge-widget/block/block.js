@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The block in the editor: a field for each attribute that the site's settings do not decide. What a
- * reader gets is made on the server (footbridge_widget_html).
+ * The block in the editor: a field for each attribute, where it is to differ from the site's
+ * settings. What a reader gets is made on the server (footbridge_widget_html).
  */
 (function () {
   const { blocks, element, blockEditor } = /** @type {any} */ (window).wp;
