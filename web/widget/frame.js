@@ -151,7 +151,7 @@ async function look() {
   at('stats').hidden = !options.stats;
   link('info', options.info);
   link('donate', options.donate);
-  host.suggest?.({ rate: options.rate * 1e6, people: options.people });
+  host.suggest({ rate: options.rate * 1e6, people: options.people });
   const wish = choose(options.lang);
   if (wish !== lang) {
     await speak(wish);

@@ -49,6 +49,7 @@ function place(code) {
     const n = digits(group.slice(i + 1, i + 4));
     if (group[i] === code[1]) return point(Math.floor(n / 181) - 180, (n % 181) - 90);
   }
+  return undefined;
 }
 
 /**

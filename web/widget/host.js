@@ -9,7 +9,7 @@
  */
 import { confirmed } from './consent.js';
 import { Peers } from './peers.js';
-import { keep, kept, like } from './store.js';
+import { keep, kept, like, suggest } from './store.js';
 
 /** @typedef {import('./bridge.js').News} News */
 /** @typedef {import('./store.js').Settings} Settings */
@@ -128,9 +128,15 @@ export class Host {
     (await this.#bridge)({ did: 'switch', on: this.#on, anyway });
   }
 
+  /** The publisher's limits; the visitor's own settings go before. @param {Partial<Settings>} part */
+  suggest(part) {
+    suggest(part);
+    this.#settle();
+  }
+
   /** @param {Partial<Settings>} part */
   set(part) {
-    keep({ settings: like(kept().settings, part), on: this.#on && !this.view.elsewhere });
+    keep({ settings: like(kept().settings, part), own: true, on: this.#on && !this.view.elsewhere });
     this.#other?.({ set: part });
     this.#settle();
   }

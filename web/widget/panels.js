@@ -35,8 +35,8 @@ function make(name, properties = {}, ...children) {
 }
 
 const style = new Promise((done) => {
-  const sheet = make('link', { rel: 'stylesheet', href: 'panels.css', onload: done, onerror: done });
-  document.head.append(sheet);
+  document.head.append(make('link',
+    { rel: 'stylesheet', href: 'panels.css', onload: done, onerror: done }));
 });
 
 /**
