@@ -95,7 +95,8 @@ export class Host {
     if (window !== top) this.#meet();
     else if (opener) import('./companion.js').then(({ takeOver }) => takeOver(this));
     const { on, settings } = kept();
-    if (on && settings.keep && confirmed()) this.flip(true);
+    // In an extension the switch itself is the standing choice.
+    if (on && (settings.keep || this.extension) && confirmed()) this.flip(true);
     else if (on) keep({ on: false });
   }
 
