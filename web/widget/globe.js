@@ -150,7 +150,8 @@ export class Globe {
   #draw(now) {
     const { clientWidth, clientHeight } = this.#canvas;
     const size = Math.min(clientWidth, clientHeight);
-    const [width, height] = [clientWidth, clientHeight].map((n) => Math.round(n * devicePixelRatio));
+    const [width, height] = [clientWidth, clientHeight]
+      .map((n) => Math.round(n * devicePixelRatio));
     if (!this.#on || !size) return;
     if (this.#canvas.width !== width || this.#canvas.height !== height)
       Object.assign(this.#canvas, { width, height });

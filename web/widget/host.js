@@ -129,7 +129,10 @@ export class Host {
     (await this.#bridge)({ did: 'switch', on: this.#on, anyway });
   }
 
-  /** The publisher's limits; the visitor's own settings go before. @param {Partial<Settings>} part */
+  /**
+   * The publisher's limits; the visitor's own settings go before.
+   * @param {Partial<Settings>} part
+   */
   suggest(part) {
     suggest(part);
     this.#settle();
@@ -137,7 +140,8 @@ export class Host {
 
   /** @param {Partial<Settings>} part */
   set(part) {
-    keep({ settings: like(kept().settings, part), own: true, on: this.#on && !this.view.elsewhere });
+    const on = this.#on && !this.view.elsewhere;
+    keep({ settings: like(kept().settings, part), own: true, on });
     this.#other?.({ set: part });
     this.#settle();
   }

@@ -13,9 +13,9 @@
  * @typedef {{ people: number, rate: number, budget: number, from: number, to: number,
  *   metered: boolean, battery: boolean, keep: boolean }} Settings
  *
- * own: the visitor has set something; until then what the publisher suggests holds. on: the visitor's
- * choice. confirmed: in a window of its own (consent.js). helped, carried: people
- * and bytes ever. used: bytes of the budget of that month (yyyymm).
+ * own: the visitor has set something; until then what the publisher suggests holds. on: the
+ * visitor's choice. confirmed: in a window of its own (consent.js). helped, carried: people and
+ * bytes ever. used: bytes of the budget of that month (yyyymm).
  * @typedef {{ settings: Settings, own: boolean, on: boolean, confirmed: boolean, helped: number,
  *   carried: number, used: number, month: number }} Kept
  */
