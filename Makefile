@@ -9,7 +9,7 @@ AS_OWNER := tools/as-owner
 PREFIX ?= /usr/local
 
 .PHONY: all help deps deps-build deps-unit deps-demo deps-test build debug demo test unit \
-	test-full test-fresh wordpress deps-wordpress lint bench sim fuzz install clean
+	test-full test-fresh wordpress deps-wordpress extension deps-extension lint bench sim fuzz install clean
 
 all: build
 
@@ -18,11 +18,12 @@ help:
 	@echo "make test        every test in its short form; test-full: the long forms too"
 	@echo "make build       build/footbridge          make install   into PREFIX (/usr/local)"
 	@echo "make wordpress   the plugin that puts the widget's tag on a page"
+	@echo "make extension   one operator's browser extension: OPERATOR=https://operator.example"
 	@echo "make lint bench sim fuzz clean                make deps      everything all of these need"
 
 deps: deps-test
 
-deps-build deps-unit deps-demo deps-test deps-wordpress:
+deps-build deps-unit deps-demo deps-test deps-wordpress deps-extension:
 	@tools/deps $(@:deps-%=%)
 
 build: deps-build
@@ -72,6 +73,12 @@ bench: deps-test
 # A plugin that puts the widget's tag on WordPress's pages: build/footbridge-widget.zip.
 wordpress: deps-wordpress
 	@$(AS_OWNER) tools/wordpress
+
+# build/extension/chromium.zip and firefox.zip (doc/extension.md). EGRESSES: the wss://HOST of those
+# that are elsewhere, separated by spaces.
+extension: deps-extension
+	@$(AS_OWNER) tools/build release
+	@$(AS_OWNER) tools/extension "$(OPERATOR)" "$(EGRESSES)"
 
 install: build
 	@$(AS_OWNER) meson configure build -Dprefix=$(PREFIX)

@@ -157,8 +157,8 @@ function literal(text) {
 
 console.log(`// @ts-check
 /**
- * The outline of land and the middle of each country, made by tools/globe.mjs, which tells the form.
- * From Natural Earth (naturalearthdata.com), which is in the public domain.
+ * The outline of land and the middle of each country, made by tools/globe.mjs, which tells the
+ * form. From Natural Earth (naturalearthdata.com), which is in the public domain.
  */
 export const LAND =
 ${literal(land.join(' '))};

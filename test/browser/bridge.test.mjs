@@ -198,6 +198,13 @@ test('on, it fetches its configuration and the core, and waits at the broker', a
   assert.deepEqual(fetched.sort(), ['slot.wasm', 'v1/widget']);
 });
 
+test('an extension asks its operator, has the core itself, and says what it is', async () => {
+  bridge.tell({ did: 'extension', operator: 'https://operator.test/' });
+  const broker = await welcomed();
+  assert.deepEqual(fetched.sort(), ['https://operator.test/v1/widget', 'slot.wasm']);
+  assert.deepEqual([...broker.sent[0].subarray(0, 3)], [1, 1, 2]);
+});
+
 test('a match: attach goes first, early messages wait in order, then both ways', async () => {
   const { channel, egress } = matched(await welcomed(), 1);
   egress.open();

@@ -16,6 +16,8 @@ const VIEW = {
 export class Host {
   /** @type {any} */ view = VIEW;
   /** @type {any[]} */ asked = [];
+  extension = false;
+  operator = 'https://operator.example/';
   /** @type {((view: any) => void)[]} */ #faces = [];
 
   constructor() {

@@ -8,7 +8,6 @@
  */
 import { paint } from './badge.js';
 import { Host } from './host.js';
-import { keep, kept } from './store.js';
 
 const LEAVE_MS = 3000; // for farewells, and for a popup that comes just now
 
@@ -16,8 +15,8 @@ const { runtime, browserAction } = /** @type {any} */ (globalThis).browser ??
   /** @type {any} */ (globalThis).chrome;
 /** @type {Set<any>} */ const popups = new Set();
 
-keep({ settings: { ...kept().settings, keep: true } });
-const host = new Host(runtime.getManifest().homepage_url);
+// An offscreen document has no manifest to look into.
+const host = new Host(document.documentElement.dataset.operator);
 
 runtime.onConnect.addListener((/** @type {any} */ popup) => {
   popups.add(popup);

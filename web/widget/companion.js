@@ -43,7 +43,9 @@ export function handOver(host, companion) {
     if (!has) host.lead({ steal: true });
     has = true;
     const { settings, helped, carried, used } = view;
-    keep({ on: false, settings, helped, carried, used, month });
+    const before = kept();
+    const own = before.own || JSON.stringify(settings) !== JSON.stringify(before.settings);
+    keep({ on: false, settings, own, helped, carried, used, month });
     host.mirror({ ...view, elsewhere: true }, say);
   };
   addEventListener('message', heard);

@@ -11,8 +11,8 @@ const yes = /** @type {HTMLButtonElement} */ (document.getElementById('yes'));
 const why = /** @type {HTMLElement} */ (document.getElementById('why'));
 
 const { theme, lang } = read(location.hash);
-const dark = theme === 'dark' || (theme === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
-document.documentElement.dataset.theme = dark ? 'dark' : 'light';
+const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+document.documentElement.dataset.theme = theme === 'auto' ? (dark ? 'dark' : 'light') : theme;
 await speak(choose(lang));
 await speakMore();
 for (const element of document.querySelectorAll('[data-text]'))

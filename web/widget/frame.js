@@ -4,7 +4,8 @@
  * shows is the host's view; how it looks is in its address' fragment, which the publisher writes
  * and may change at any time, and which decides about nothing but looks (attributes.js).
  *
- * What is behind the links (panels.js) and the globe (globe.js) are fetched when they are wanted.
+ * What is behind the links, and what to say of people who come (panels.js), the globe (globe.js)
+ * and other layouts than the panel (layouts.css) are fetched when they are wanted.
  */
 import { read } from './attributes.js';
 import { arm } from './consent.js';
@@ -14,9 +15,8 @@ import { bytes, choose, country, lang, number, speak, speakMore, speed, text } f
 /** @typedef {import('./host.js').View} View */
 /** @typedef {'about' | 'settings' | 'details' | 'censored'} Page */
 
-const NEWS_MS = 8000;
 const QUIET_MS = 10000; // between two things said aloud
-const SMALL = matchMedia('(max-height: 6.5rem)'); // a badge, in frame.css too
+const SMALL = matchMedia('(max-height: 6.5rem)'); // a badge, in layouts.css too
 
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -26,7 +26,6 @@ const face = at('face');
 const knob = at('switch');
 const host = new Host();
 const dark = matchMedia('(prefers-color-scheme: dark)');
-const still = matchMedia('(prefers-reduced-motion)');
 let options = read(location.hash);
 const able = typeof RTCPeerConnection === 'function' && typeof WebAssembly === 'object';
 
@@ -54,10 +53,11 @@ function show(view) {
   say(status);
   put('helped', number(view.helped));
   put('carried', bytes(view.carried));
-  put('speed', speed(view.speed));
   at('fast').hidden = state !== 'carrying';
+  put('speed', speed(view.speed));
   put('details', text(state === 'waiting' ? 'idle' : 'details'));
-  greet(view);
+  if (panels) panels.greet(view);
+  else if (/carrying|paused/.test(state) || view.elsewhere) more().then(() => show(host.view));
   globe?.show(view);
   if (view.censored !== asked) {
     asked = view.censored;
@@ -82,43 +82,27 @@ function say(line) {
   }, QUIET_MS);
 }
 
-/** @type {Set<number>} */ let known = new Set();
-/** @type {ReturnType<typeof setTimeout> | undefined} */ let old;
+/** @type {typeof import('./panels.js') | undefined} */ let panels;
 
-/** Somebody new crosses the bridge. @param {View} view */
-function greet({ people, elsewhere }) {
-  if (elsewhere) put('news', text('elsewhere'));
-  const last = people.filter(({ id }) => !known.has(id)).pop();
-  known = new Set(people.map(({ id }) => id));
-  if (!last) return;
-  const from = country(last.country);
-  put('news', from ? text('connected', { country: from }) : text('connectedSomewhere'));
-  clearTimeout(old);
-  old = setTimeout(() => put('news', ''), NEWS_MS);
-  if (still.matches) return;
-  at('walker').animate([
-    { offsetDistance: '0%', opacity: 0 }, { opacity: 1, offset: .15 }, { opacity: 1, offset: .85 },
-    { offsetDistance: '100%', opacity: 0 },
-  ], { duration: 2200, easing: 'ease-in-out' });
+/** What is not needed at first. */
+async function more() {
+  const [module] = await Promise.all([import('./panels.js'), speakMore()]);
+  return panels = module;
+}
+
+/** @param {Page} page */
+async function open(page) {
+  if (SMALL.matches && page === 'about') // no room for it here
+    window.open(`frame.html#layout=panel&lang=${lang}&open=about`, '',
+      'popup,noopener,width=420,height=600');
+  else (await more()).open(page, host);
 }
 
 /** Why the visitor's click did nothing (consent.js). @param {'' | 'covered' | 'confirm'} why */
 async function refused(why) {
   face.dataset.refused = why;
-  if (why) await speakMore();
-  put('news', why && text(why === 'covered' ? 'covered' : 'asks'));
-  if (why) say(text(why === 'covered' ? 'covered' : 'asks'));
-}
-
-/** @param {Page} page */
-async function open(page) {
-  if (SMALL.matches && page === 'about') { // no room for it here
-    window.open(`frame.html#layout=panel&lang=${lang}&open=about`, '',
-      'popup,noopener,width=420,height=600');
-    return;
-  }
-  const [panels] = await Promise.all([import('./panels.js'), speakMore()]);
-  panels.open(page, host);
+  put('news', why && (await more()).refusal(why));
+  say(at('news').textContent || said);
 }
 
 /** @type {import('./globe.js').Globe | undefined} */ let globe;
@@ -140,21 +124,29 @@ function link(id, url) {
   else Object.assign(element, { href: url, title: new URL(url).host });
 }
 
+/** @type {Promise<unknown> | undefined} */ let other;
+
+/** @param {string} href */
+const style = (href) => new Promise((done) => document.head.append(Object.assign(
+  document.createElement('link'), { rel: 'stylesheet', href, onload: done, onerror: done })));
+
 /** What the publisher wrote. */
 async function look() {
   options = read(location.hash);
   const { theme, layout } = options;
   root.dataset.theme = theme === 'auto' ? (dark.matches ? 'dark' : 'light') : theme;
   root.dataset.layout = layout;
+  if (layout === 'banner' || SMALL.matches) await (other ??= style('layouts.css'));
   root.toggleAttribute('data-globe', options.globe && /panel|floating/.test(layout));
   at('globe').hidden = !root.hasAttribute('data-globe');
   at('stats').hidden = !options.stats;
   link('info', options.info);
   link('donate', options.donate);
-  host.suggest?.({ rate: options.rate * 1e6, people: options.people });
+  host.suggest({ rate: options.rate * 1e6, people: options.people });
   const wish = choose(options.lang);
   if (wish !== lang) {
     await speak(wish);
+    if (panels) await speakMore();
     for (const element of document.querySelectorAll('[data-text]'))
       element.textContent = text(/** @type {HTMLElement} */ (element).dataset.text ?? '');
     at('page').hidden = true;

@@ -49,6 +49,7 @@ function place(code) {
     const n = digits(group.slice(i + 1, i + 4));
     if (group[i] === code[1]) return point(Math.floor(n / 181) - 180, (n % 181) - 90);
   }
+  return undefined;
 }
 
 /**
@@ -149,7 +150,8 @@ export class Globe {
   #draw(now) {
     const { clientWidth, clientHeight } = this.#canvas;
     const size = Math.min(clientWidth, clientHeight);
-    const [width, height] = [clientWidth, clientHeight].map((n) => Math.round(n * devicePixelRatio));
+    const [width, height] = [clientWidth, clientHeight]
+      .map((n) => Math.round(n * devicePixelRatio));
     if (!this.#on || !size) return;
     if (this.#canvas.width !== width || this.#canvas.height !== height)
       Object.assign(this.#canvas, { width, height });

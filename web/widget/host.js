@@ -9,7 +9,7 @@
  */
 import { confirmed } from './consent.js';
 import { Peers } from './peers.js';
-import { keep, kept, like } from './store.js';
+import { keep, kept, like, suggest } from './store.js';
 
 /** @typedef {import('./bridge.js').News} News */
 /** @typedef {import('./store.js').Settings} Settings */
@@ -95,7 +95,8 @@ export class Host {
     if (window !== top) this.#meet();
     else if (opener) import('./companion.js').then(({ takeOver }) => takeOver(this));
     const { on, settings } = kept();
-    if (on && settings.keep && confirmed()) this.flip(true);
+    // In an extension the switch itself is the standing choice.
+    if (on && (settings.keep || this.extension) && confirmed()) this.flip(true);
     else if (on) keep({ on: false });
   }
 
@@ -128,9 +129,19 @@ export class Host {
     (await this.#bridge)({ did: 'switch', on: this.#on, anyway });
   }
 
+  /**
+   * The publisher's limits; the visitor's own settings go before.
+   * @param {Partial<Settings>} part
+   */
+  suggest(part) {
+    suggest(part);
+    this.#settle();
+  }
+
   /** @param {Partial<Settings>} part */
   set(part) {
-    keep({ settings: like(kept().settings, part), on: this.#on && !this.view.elsewhere });
+    const on = this.#on && !this.view.elsewhere;
+    keep({ settings: like(kept().settings, part), own: true, on });
     this.#other?.({ set: part });
     this.#settle();
   }

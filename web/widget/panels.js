@@ -1,5 +1,8 @@
 // @ts-check
-/** What is behind the links of the widget's face: how it works, settings, details, questions. */
+/**
+ * What is behind the links of the widget's face: how it works, settings, details, a question; and
+ * what to say of people who come, and of clicks that did not count.
+ */
 import { bytes, country, lang, number, speed, text } from './text.js';
 
 /** @typedef {import('./host.js').View} View */
@@ -7,6 +10,7 @@ import { bytes, country, lang, number, speed, text } from './text.js';
 /** @typedef {import('./host.js').Settings} Settings */
 /** @typedef {import('./frame.js').Page} Page */
 
+const NEWS_MS = 8000;
 const GB = 1e9;
 const RATES = [0, 1e6, 2e6, 5e6, 10e6, 20e6, 50e6];
 const PEOPLE = [1, 2, 4, 8, 16];
@@ -35,8 +39,8 @@ function make(name, properties = {}, ...children) {
 }
 
 const style = new Promise((done) => {
-  const sheet = make('link', { rel: 'stylesheet', href: 'panels.css', onload: done, onerror: done });
-  document.head.append(sheet);
+  document.head.append(make('link',
+    { rel: 'stylesheet', href: 'panels.css', onload: done, onerror: done }));
 });
 
 /**
@@ -244,3 +248,27 @@ function details(host) {
   update(host.view);
   return make('div', { lang }, why, list);
 }
+
+/** @type {Set<number>} */ let known = new Set();
+/** @type {ReturnType<typeof setTimeout> | undefined} */ let old;
+
+/** Somebody new crosses the bridge. @param {View} view */
+export function greet({ people, elsewhere }) {
+  const news = /** @type {HTMLElement} */ (document.getElementById('news'));
+  if (elsewhere) news.textContent = text('elsewhere');
+  const last = people.filter(({ id }) => !known.has(id)).pop();
+  known = new Set(people.map(({ id }) => id));
+  if (!last) return;
+  const from = country(last.country);
+  news.textContent = from ? text('connected', { country: from }) : text('connectedSomewhere');
+  clearTimeout(old);
+  old = setTimeout(() => (news.textContent = ''), NEWS_MS);
+  if (matchMedia('(prefers-reduced-motion)').matches) return;
+  document.getElementById('walker')?.animate([
+    { offsetDistance: '0%', opacity: 0 }, { opacity: 1, offset: 0.15 },
+    { opacity: 1, offset: 0.85 }, { offsetDistance: '100%', opacity: 0 },
+  ], { duration: 2200, easing: 'ease-in-out' });
+}
+
+/** @param {'covered' | 'confirm'} why */
+export const refusal = (why) => text(why === 'covered' ? 'covered' : 'asks');

@@ -13,16 +13,17 @@
  * @typedef {{ people: number, rate: number, budget: number, from: number, to: number,
  *   metered: boolean, battery: boolean, keep: boolean }} Settings
  *
- * on: the visitor's choice. confirmed: in a window of its own (consent.js). helped, carried: people
- * and bytes ever. used: bytes of the budget of that month (yyyymm).
- * @typedef {{ settings: Settings, on: boolean, confirmed: boolean, helped: number,
+ * own: the visitor has set something; until then what the publisher suggests holds. on: the
+ * visitor's choice. confirmed: in a window of its own (consent.js). helped, carried: people and
+ * bytes ever. used: bytes of the budget of that month (yyyymm).
+ * @typedef {{ settings: Settings, own: boolean, on: boolean, confirmed: boolean, helped: number,
  *   carried: number, used: number, month: number }} Kept
  */
 
 const KEY = 'footbridge';
 
-/** @type {Settings} */
-const SETTINGS = {
+/** For a visitor who has set nothing. @type {Settings} */
+let standard = {
   people: 4, rate: 0, budget: 0, from: 0, to: 0, metered: false, battery: false, keep: false,
 };
 
@@ -51,7 +52,8 @@ export function like(pattern, other) {
 
 /** @type {Kept} */
 const NOTHING = {
-  settings: SETTINGS, on: false, confirmed: false, helped: 0, carried: 0, used: 0, month: 0,
+  settings: standard, own: false, on: false, confirmed: false, helped: 0, carried: 0, used: 0,
+  month: 0,
 };
 let memory = NOTHING;
 let device = true;
@@ -70,7 +72,12 @@ export function kept() {
   try {
     if (device) memory = like(NOTHING, parsed(localStorage.getItem(KEY)));
   } catch { /* no storage: what is in memory */ }
-  return memory;
+  return memory.own ? memory : { ...memory, settings: standard };
+}
+
+/** What holds until the visitor sets something. @param {Partial<Settings>} part */
+export function suggest(part) {
+  standard = like(standard, part);
 }
 
 /** @param {Partial<Kept>} part @returns {Kept} */

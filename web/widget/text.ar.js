@@ -19,14 +19,6 @@ export const face = {
   },
   trouble: 'تعذّر الوصول إلى الشبكة. نحاول من جديد…',
   unable: 'لا يستطيع هذا المتصفح المساعدة: WebRTC أو WebAssembly معطّل.',
-  pausedVisitor: 'متوقف مؤقتًا',
-  pausedBudget: 'متوقف مؤقتًا: نفدت بيانات هذا الشهر',
-  pausedHours: 'متوقف حتى الساعات التي حددتها',
-  pausedMetered: 'متوقف مؤقتًا: هذا الاتصال محدود البيانات',
-  pausedBattery: 'متوقف مؤقتًا: البطارية ضعيفة',
-  elsewhere: 'الجسر في نافذته الصغيرة',
-  connected: 'اتصل شخص جديد: {country}',
-  connectedSomewhere: 'اتصل شخص جديد',
   helped: 'ساعدتَ',
   carried: 'نُقل',
   speed: 'السرعة',
@@ -39,8 +31,16 @@ export const face = {
   donate: 'تبرّع',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'متوقف مؤقتًا',
+  pausedBudget: 'متوقف مؤقتًا: نفدت بيانات هذا الشهر',
+  pausedHours: 'متوقف حتى الساعات التي حددتها',
+  pausedMetered: 'متوقف مؤقتًا: هذا الاتصال محدود البيانات',
+  pausedBattery: 'متوقف مؤقتًا: البطارية ضعيفة',
+  elsewhere: 'الجسر في نافذته الصغيرة',
+  connected: 'اتصل شخص جديد: {country}',
+  connectedSomewhere: 'اتصل شخص جديد',
   back: 'رجوع',
   about1:
     'ما دام المفتاح مفعّلًا وهذه الصفحة مفتوحة، يمرّر متصفحك بيانات مشفّرة لأشخاص في بلدان ' +

@@ -13,14 +13,6 @@ export const face = {
   carrying: { one: 'Helping {n} person right now', other: 'Helping {n} people right now' },
   trouble: 'Cannot reach the network. Trying again…',
   unable: 'This browser cannot help: WebRTC or WebAssembly is switched off.',
-  pausedVisitor: 'Paused',
-  pausedBudget: 'Paused: this month’s data is used up',
-  pausedHours: 'Paused until the hours you have set',
-  pausedMetered: 'Paused: this connection is metered',
-  pausedBattery: 'Paused: the battery is low',
-  elsewhere: 'The bridge is in its own small window',
-  connected: 'Someone new is connected: {country}',
-  connectedSomewhere: 'Someone new is connected',
   helped: 'Helped',
   carried: 'Carried',
   speed: 'Speed',
@@ -33,8 +25,16 @@ export const face = {
   donate: 'Donate',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'Paused',
+  pausedBudget: 'Paused: this month’s data is used up',
+  pausedHours: 'Paused until the hours you have set',
+  pausedMetered: 'Paused: this connection is metered',
+  pausedBattery: 'Paused: the battery is low',
+  elsewhere: 'The bridge is in its own small window',
+  connected: 'Someone new is connected: {country}',
+  connectedSomewhere: 'Someone new is connected',
   back: 'Back',
   about1:
     'While the switch is on and this page is open, your browser passes on encrypted data for ' +

@@ -18,14 +18,6 @@ export const face = {
   },
   trouble: 'No se puede llegar a la red. Volviendo a intentar…',
   unable: 'Este navegador no puede ayudar: WebRTC o WebAssembly está desactivado.',
-  pausedVisitor: 'En pausa',
-  pausedBudget: 'En pausa: se agotaron los datos de este mes',
-  pausedHours: 'En pausa hasta el horario que fijaste',
-  pausedMetered: 'En pausa: esta conexión es de uso medido',
-  pausedBattery: 'En pausa: queda poca batería',
-  elsewhere: 'El puente está en su propia ventanita',
-  connected: 'Se ha conectado alguien nuevo: {country}',
-  connectedSomewhere: 'Se ha conectado alguien nuevo',
   helped: 'Ayudadas',
   carried: 'Transmitido',
   speed: 'Velocidad',
@@ -38,8 +30,16 @@ export const face = {
   donate: 'Donar',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'En pausa',
+  pausedBudget: 'En pausa: se agotaron los datos de este mes',
+  pausedHours: 'En pausa hasta el horario que fijaste',
+  pausedMetered: 'En pausa: esta conexión es de uso medido',
+  pausedBattery: 'En pausa: queda poca batería',
+  elsewhere: 'El puente está en su propia ventanita',
+  connected: 'Se ha conectado alguien nuevo: {country}',
+  connectedSomewhere: 'Se ha conectado alguien nuevo',
   back: 'Volver',
   about1:
     'Mientras el interruptor esté activado y esta página abierta, tu navegador transmite ' +

@@ -13,14 +13,6 @@ export const face = {
   carrying: { one: 'اکنون به {n} نفر کمک می‌کنید', other: 'اکنون به {n} نفر کمک می‌کنید' },
   trouble: 'شبکه در دسترس نیست. دوباره تلاش می‌شود…',
   unable: 'این مرورگر نمی‌تواند کمک کند: WebRTC یا WebAssembly خاموش است.',
-  pausedVisitor: 'موقتاً متوقف است',
-  pausedBudget: 'متوقف است: سهم اینترنت این ماه تمام شده',
-  pausedHours: 'متوقف است تا ساعتی که تعیین کرده‌اید',
-  pausedMetered: 'متوقف است: این اتصال حجمی است',
-  pausedBattery: 'متوقف است: باتری کم است',
-  elsewhere: 'پل در پنجرهٔ کوچک خودش است',
-  connected: 'یک نفر تازه وصل شد: {country}',
-  connectedSomewhere: 'یک نفر تازه وصل شد',
   helped: 'کمک‌شده',
   carried: 'جابه‌جاشده',
   speed: 'سرعت',
@@ -33,8 +25,16 @@ export const face = {
   donate: 'کمک مالی',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'موقتاً متوقف است',
+  pausedBudget: 'متوقف است: سهم اینترنت این ماه تمام شده',
+  pausedHours: 'متوقف است تا ساعتی که تعیین کرده‌اید',
+  pausedMetered: 'متوقف است: این اتصال حجمی است',
+  pausedBattery: 'متوقف است: باتری کم است',
+  elsewhere: 'پل در پنجرهٔ کوچک خودش است',
+  connected: 'یک نفر تازه وصل شد: {country}',
+  connectedSomewhere: 'یک نفر تازه وصل شد',
   back: 'بازگشت',
   about1:
     'تا وقتی کلید روشن و این صفحه باز است، مرورگر شما داده‌های رمزشده را برای مردم کشورهایی ' +

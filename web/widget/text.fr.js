@@ -18,14 +18,6 @@ export const face = {
   },
   trouble: 'Réseau injoignable. Nouvel essai…',
   unable: 'Ce navigateur ne peut pas aider : WebRTC ou WebAssembly est désactivé.',
-  pausedVisitor: 'En pause',
-  pausedBudget: 'En pause : les données de ce mois sont épuisées',
-  pausedHours: 'En pause jusqu’aux heures que vous avez fixées',
-  pausedMetered: 'En pause : cette connexion est limitée',
-  pausedBattery: 'En pause : la batterie est faible',
-  elsewhere: 'Le pont est dans sa propre petite fenêtre',
-  connected: 'Une nouvelle personne est connectée : {country}',
-  connectedSomewhere: 'Une nouvelle personne est connectée',
   helped: 'Aidées',
   carried: 'Transmis',
   speed: 'Débit',
@@ -38,8 +30,16 @@ export const face = {
   donate: 'Faire un don',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'En pause',
+  pausedBudget: 'En pause : les données de ce mois sont épuisées',
+  pausedHours: 'En pause jusqu’aux heures que vous avez fixées',
+  pausedMetered: 'En pause : cette connexion est limitée',
+  pausedBattery: 'En pause : la batterie est faible',
+  elsewhere: 'Le pont est dans sa propre petite fenêtre',
+  connected: 'Une nouvelle personne est connectée : {country}',
+  connectedSomewhere: 'Une nouvelle personne est connectée',
   back: 'Retour',
   about1:
     'Tant que l’interrupteur est activé et que cette page est ouverte, votre navigateur ' +

@@ -6,8 +6,9 @@
  * forms by plural category (Intl.PluralRules); {n} is that number, other names other values.
  */
 
-export const LANGUAGES = ['en', 'zh-Hans', 'zh-Hant', 'fa', 'ar', 'ru', 'ug', 'ko', 'es', 'fr', 'vi',
-  'my'];
+export const LANGUAGES = [
+  'en', 'zh-Hans', 'zh-Hant', 'fa', 'ar', 'ru', 'ug', 'ko', 'es', 'fr', 'vi', 'my',
+];
 
 /** @typedef {string | { [category: string]: string }} Message */
 /** @typedef {Record<string, Message>} Messages */

@@ -12,14 +12,6 @@ export const face = {
   carrying: { other: '지금 {n}명을 돕고 있습니다' },
   trouble: '네트워크에 연결할 수 없습니다. 다시 시도하는 중…',
   unable: '이 브라우저로는 도울 수 없습니다: WebRTC 또는 WebAssembly가 꺼져 있습니다.',
-  pausedVisitor: '일시 중지됨',
-  pausedBudget: '일시 중지됨: 이번 달 데이터를 다 썼습니다',
-  pausedHours: '설정한 시간까지 일시 중지됨',
-  pausedMetered: '일시 중지됨: 데이터 요금이 드는 연결입니다',
-  pausedBattery: '일시 중지됨: 배터리가 부족합니다',
-  elsewhere: '다리는 작은 창에서 실행 중입니다',
-  connected: '새로운 사람이 연결되었습니다: {country}',
-  connectedSomewhere: '새로운 사람이 연결되었습니다',
   helped: '도운 사람',
   carried: '전달',
   speed: '속도',
@@ -32,8 +24,16 @@ export const face = {
   donate: '기부',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: '일시 중지됨',
+  pausedBudget: '일시 중지됨: 이번 달 데이터를 다 썼습니다',
+  pausedHours: '설정한 시간까지 일시 중지됨',
+  pausedMetered: '일시 중지됨: 데이터 요금이 드는 연결입니다',
+  pausedBattery: '일시 중지됨: 배터리가 부족합니다',
+  elsewhere: '다리는 작은 창에서 실행 중입니다',
+  connected: '새로운 사람이 연결되었습니다: {country}',
+  connectedSomewhere: '새로운 사람이 연결되었습니다',
   back: '뒤로',
   about1:
     '스위치가 켜져 있고 이 페이지가 열려 있는 동안, 당신의 브라우저는 자유 언론을 차단하는 나라의 사람들을 위해 암호화된 데이터를 전달합니다. 페이지를 닫거나 ' +

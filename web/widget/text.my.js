@@ -14,14 +14,6 @@ export const face = {
   carrying: { other: 'ယခု လူ {n} ဦးကို ကူညီနေသည်' },
   trouble: 'ကွန်ရက်ကို မဆက်သွယ်နိုင်ပါ။ ထပ်စမ်းနေသည်…',
   unable: 'ဤဘရောက်ဇာဖြင့် မကူညီနိုင်ပါ- WebRTC သို့မဟုတ် WebAssembly ပိတ်ထားသည်။',
-  pausedVisitor: 'ခေတ္တရပ်ထားသည်',
-  pausedBudget: 'ရပ်ထားသည်- ယခုလ ဒေတာ ကုန်သွားပြီ',
-  pausedHours: 'သင်သတ်မှတ်ထားသော အချိန်အထိ ရပ်ထားသည်',
-  pausedMetered: 'ရပ်ထားသည်- ဤချိတ်ဆက်မှုသည် ဒေတာခ ကုန်ကျသည်',
-  pausedBattery: 'ရပ်ထားသည်- ဘက်ထရီ နည်းနေသည်',
-  elsewhere: 'တံတားသည် ၎င်း၏ ဝင်းဒိုးငယ်ထဲတွင် ရှိသည်',
-  connected: 'လူသစ်တစ်ဦး ချိတ်ဆက်လာသည်- {country}',
-  connectedSomewhere: 'လူသစ်တစ်ဦး ချိတ်ဆက်လာသည်',
   helped: 'ကူညီပြီး',
   carried: 'သယ်ပြီး',
   speed: 'အမြန်နှုန်း',
@@ -34,8 +26,16 @@ export const face = {
   donate: 'လှူဒါန်းရန်',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'ခေတ္တရပ်ထားသည်',
+  pausedBudget: 'ရပ်ထားသည်- ယခုလ ဒေတာ ကုန်သွားပြီ',
+  pausedHours: 'သင်သတ်မှတ်ထားသော အချိန်အထိ ရပ်ထားသည်',
+  pausedMetered: 'ရပ်ထားသည်- ဤချိတ်ဆက်မှုသည် ဒေတာခ ကုန်ကျသည်',
+  pausedBattery: 'ရပ်ထားသည်- ဘက်ထရီ နည်းနေသည်',
+  elsewhere: 'တံတားသည် ၎င်း၏ ဝင်းဒိုးငယ်ထဲတွင် ရှိသည်',
+  connected: 'လူသစ်တစ်ဦး ချိတ်ဆက်လာသည်- {country}',
+  connectedSomewhere: 'လူသစ်တစ်ဦး ချိတ်ဆက်လာသည်',
   back: 'နောက်သို့',
   about1:
     'ခလုတ်ဖွင့်ထားပြီး ဤစာမျက်နှာ ပွင့်နေစဉ် သင့်ဘရောက်ဇာသည် လွတ်လပ်သောသတင်းမီဒီယာကို ' +

@@ -19,14 +19,6 @@ export const face = {
   },
   trouble: 'Сеть недоступна. Пробуем снова…',
   unable: 'Этот браузер не может помочь: WebRTC или WebAssembly отключены.',
-  pausedVisitor: 'Пауза',
-  pausedBudget: 'Пауза: трафик на этот месяц израсходован',
-  pausedHours: 'Пауза до заданного вами времени',
-  pausedMetered: 'Пауза: трафик этого подключения платный',
-  pausedBattery: 'Пауза: батарея разряжена',
-  elsewhere: 'Мост работает в отдельном окошке',
-  connected: 'Подключился новый человек: {country}',
-  connectedSomewhere: 'Подключился новый человек',
   helped: 'Людям',
   carried: 'Передано',
   speed: 'Скорость',
@@ -39,8 +31,16 @@ export const face = {
   donate: 'Пожертвовать',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'Пауза',
+  pausedBudget: 'Пауза: трафик на этот месяц израсходован',
+  pausedHours: 'Пауза до заданного вами времени',
+  pausedMetered: 'Пауза: трафик этого подключения платный',
+  pausedBattery: 'Пауза: батарея разряжена',
+  elsewhere: 'Мост работает в отдельном окошке',
+  connected: 'Подключился новый человек: {country}',
+  connectedSomewhere: 'Подключился новый человек',
   back: 'Назад',
   about1:
     'Пока переключатель включён и эта страница открыта, ваш браузер передаёт зашифрованные ' +

@@ -16,14 +16,6 @@ export const face = {
   },
   trouble: 'تورغا ئۇلىنالمىدى. قايتا سىناۋاتىدۇ…',
   unable: 'بۇ توركۆرگۈ ياردەم قىلالمايدۇ: WebRTC ياكى WebAssembly تاقالغان.',
-  pausedVisitor: 'ۋاقتىنچە توختىدى',
-  pausedBudget: 'توختىدى: بۇ ئايلىق ئېقىم تۈگىدى',
-  pausedHours: 'سىز بەلگىلىگەن ۋاقىتقىچە توختىدى',
-  pausedMetered: 'توختىدى: بۇ ئۇلىنىش ئېقىمى ھەقلىق',
-  pausedBattery: 'توختىدى: باتارېيە ئاز قالدى',
-  elsewhere: 'كۆۋرۈك ئۆزىنىڭ كىچىك كۆزنىكىدە',
-  connected: 'يېڭى بىر كىشى ئۇلاندى: {country}',
-  connectedSomewhere: 'يېڭى بىر كىشى ئۇلاندى',
   helped: 'ياردەم قىلىندى',
   carried: 'يەتكۈزۈلدى',
   speed: 'سۈرئەت',
@@ -36,8 +28,16 @@ export const face = {
   donate: 'ئىئانە قىلىش',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'ۋاقتىنچە توختىدى',
+  pausedBudget: 'توختىدى: بۇ ئايلىق ئېقىم تۈگىدى',
+  pausedHours: 'سىز بەلگىلىگەن ۋاقىتقىچە توختىدى',
+  pausedMetered: 'توختىدى: بۇ ئۇلىنىش ئېقىمى ھەقلىق',
+  pausedBattery: 'توختىدى: باتارېيە ئاز قالدى',
+  elsewhere: 'كۆۋرۈك ئۆزىنىڭ كىچىك كۆزنىكىدە',
+  connected: 'يېڭى بىر كىشى ئۇلاندى: {country}',
+  connectedSomewhere: 'يېڭى بىر كىشى ئۇلاندى',
   back: 'قايتىش',
   about1:
     'ۋىكليۇچاتېل ئوچۇق ۋە بۇ بەت ئوچۇق تۇرسىلا، توركۆرگۈڭىز ئەركىن ئاخباراتنى توسىدىغان ' +

@@ -14,14 +14,6 @@ export const face = {
   carrying: { other: 'Đang giúp {n} người' },
   trouble: 'Không kết nối được với mạng. Đang thử lại…',
   unable: 'Trình duyệt này không thể giúp: WebRTC hoặc WebAssembly đã bị tắt.',
-  pausedVisitor: 'Đã tạm dừng',
-  pausedBudget: 'Tạm dừng: đã dùng hết dữ liệu tháng này',
-  pausedHours: 'Tạm dừng đến giờ bạn đã đặt',
-  pausedMetered: 'Tạm dừng: kết nối này tính phí dữ liệu',
-  pausedBattery: 'Tạm dừng: pin yếu',
-  elsewhere: 'Cây cầu đang ở trong cửa sổ nhỏ riêng',
-  connected: 'Có người mới kết nối: {country}',
-  connectedSomewhere: 'Có người mới kết nối',
   helped: 'Đã giúp',
   carried: 'Đã chuyển',
   speed: 'Tốc độ',
@@ -34,8 +26,16 @@ export const face = {
   donate: 'Quyên góp',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: 'Đã tạm dừng',
+  pausedBudget: 'Tạm dừng: đã dùng hết dữ liệu tháng này',
+  pausedHours: 'Tạm dừng đến giờ bạn đã đặt',
+  pausedMetered: 'Tạm dừng: kết nối này tính phí dữ liệu',
+  pausedBattery: 'Tạm dừng: pin yếu',
+  elsewhere: 'Cây cầu đang ở trong cửa sổ nhỏ riêng',
+  connected: 'Có người mới kết nối: {country}',
+  connectedSomewhere: 'Có người mới kết nối',
   back: 'Quay lại',
   about1:
     'Khi công tắc bật và trang này đang mở, trình duyệt của bạn chuyển tiếp dữ liệu đã mã ' +

@@ -12,14 +12,6 @@ export const face = {
   carrying: { other: '正在帮助 {n} 人' },
   trouble: '无法连接网络，正在重试…',
   unable: '此浏览器无法提供帮助：WebRTC 或 WebAssembly 已关闭。',
-  pausedVisitor: '已暂停',
-  pausedBudget: '已暂停：本月流量已用完',
-  pausedHours: '已暂停，等待您设定的时段',
-  pausedMetered: '已暂停：当前连接按流量计费',
-  pausedBattery: '已暂停：电量不足',
-  elsewhere: '桥在单独的小窗口中运行',
-  connected: '有新的人连接：{country}',
-  connectedSomewhere: '有新的人连接',
   helped: '已帮助',
   carried: '已传送',
   speed: '速度',
@@ -32,8 +24,16 @@ export const face = {
   donate: '捐款',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: '已暂停',
+  pausedBudget: '已暂停：本月流量已用完',
+  pausedHours: '已暂停，等待您设定的时段',
+  pausedMetered: '已暂停：当前连接按流量计费',
+  pausedBattery: '已暂停：电量不足',
+  elsewhere: '桥在单独的小窗口中运行',
+  connected: '有新的人连接：{country}',
+  connectedSomewhere: '有新的人连接',
   back: '返回',
   about1: '只要开关打开且此页面未关闭，您的浏览器就会为身处封锁自由媒体的国家的人转发加密数据。关闭页面或关掉开关，一切即停止。',
   about2: '您看不到也无法改动他们阅读的内容：数据在他们的设备与我们的服务器之间是密封的。网站由我们的服务器访问，绝不会经由您的连接访问。',

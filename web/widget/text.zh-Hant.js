@@ -12,14 +12,6 @@ export const face = {
   carrying: { other: '正在幫助 {n} 人' },
   trouble: '無法連上網路，正在重試…',
   unable: '此瀏覽器無法提供幫助：WebRTC 或 WebAssembly 已關閉。',
-  pausedVisitor: '已暫停',
-  pausedBudget: '已暫停：本月流量已用完',
-  pausedHours: '已暫停，等待您設定的時段',
-  pausedMetered: '已暫停：目前的連線按流量計費',
-  pausedBattery: '已暫停：電量不足',
-  elsewhere: '橋在獨立的小視窗中運作',
-  connected: '有新的人連線：{country}',
-  connectedSomewhere: '有新的人連線',
   helped: '已幫助',
   carried: '已傳送',
   speed: '速度',
@@ -32,8 +24,16 @@ export const face = {
   donate: '捐款',
 };
 
-/** What is behind the links. */
+/** What is behind the links, or not seen at first. */
 export const panels = {
+  pausedVisitor: '已暫停',
+  pausedBudget: '已暫停：本月流量已用完',
+  pausedHours: '已暫停，等待您設定的時段',
+  pausedMetered: '已暫停：目前的連線按流量計費',
+  pausedBattery: '已暫停：電量不足',
+  elsewhere: '橋在獨立的小視窗中運作',
+  connected: '有新的人連線：{country}',
+  connectedSomewhere: '有新的人連線',
   back: '返回',
   about1: '只要開關打開且此頁面未關閉，您的瀏覽器就會為身處封鎖自由媒體的國家的人轉送加密資料。關閉頁面或關掉開關，一切即停止。',
   about2: '您看不到也無法更改他們閱讀的內容：資料在他們的裝置與我們的伺服器之間是密封的。網站由我們的伺服器造訪，絕不會經由您的連線造訪。',

@@ -10,7 +10,8 @@ import { ensure } from '../offscreen.js';
 
 const AGAIN_MS = 200;
 
-const { runtime } = /** @type {any} */ (globalThis).browser ?? /** @type {any} */ (globalThis).chrome;
+const { runtime } = /** @type {any} */ (globalThis).browser ??
+  /** @type {any} */ (globalThis).chrome;
 /** @type {any} */ let port;
 /** @type {View} */ let last;
 /** @type {((view: View) => void)[]} */ const faces = [];
