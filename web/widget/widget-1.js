@@ -61,7 +61,6 @@ class FootbridgeWidget extends HTMLElement {
     frame.src = this.#there = this.#address;
     frame.title = 'Footbridge';
     frame.referrerPolicy = 'no-referrer';
-    frame.allow = 'battery'; // low, it pauses
     frame.onload = () => {
       this.#loaded = true;
       this.#go();
