@@ -107,9 +107,20 @@ function simplify(line, tolerance) {
     ...simplify(line.slice(far), tolerance)];
 }
 
+/**
+ * An island that the map's edge cuts in two, for which it would go all around the world.
+ * @param {Point[]} ring
+ */
+function isCut(ring) {
+  /** @param {0 | 1} axis */
+  const extent = (axis) => Math.max(...ring.map((at) => at[axis])) -
+    Math.min(...ring.map((at) => at[axis]));
+  return extent(0) > 350 && extent(1) < 5;
+}
+
 /** @param {Point[]} ring @returns {string} '' if it is too small */
 function encode(ring) {
-  if (measure(ring).area < SMALLEST) return '';
+  if (measure(ring).area < SMALLEST || isCut(ring)) return '';
   const rough = simplify([...ring, ring[0]], 0.6)
     .map(([x, y]) => /** @type {Point} */ ([Math.round(x), Math.round(y)]));
   let [x, y] = rough[0];
