@@ -1,5 +1,8 @@
 // @ts-check
-/** The widget's files as they are in the source, with a stand-in for what runs behind the face. */
+/**
+ * The widget's files as they are in the source, with a stand-in for what runs behind the face; and
+ * /page?ATTRIBUTES, a publisher's page with a widget that has those.
+ */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname } from 'node:path';
@@ -15,6 +18,12 @@ const TYPES = /** @type {Record<string, string>} */ ({
 const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
   "worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'";
 
+/** @param {string} attributes */
+const page = (attributes) => `<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>A publisher</title>
+<style>body { margin: 0 }</style><script type="module" src="/widget-1.js"></script>
+<footbridge-widget ${attributes}></footbridge-widget>`;
+
 export class FaceServer {
   static async start() {
     const face = new FaceServer();
@@ -28,8 +37,13 @@ export class FaceServer {
     this.url = '';
     /** @type {string[]} */ this.fetched = [];
     this.server = createServer(async (request, response) => {
-      const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+      const { pathname: path, search } = new URL(request.url ?? '/', 'http://localhost');
       this.fetched.push(path);
+      if (path === '/page') {
+        response.writeHead(200, { 'content-type': TYPES['.html'] });
+        response.end(page(decodeURIComponent(search.slice(1))));
+        return;
+      }
       try {
         const body = await readFile(path === '/host.js' ? FAKE : new URL(`.${path}`, WIDGET));
         response.writeHead(200, { 'content-type': TYPES[extname(path)],

@@ -138,7 +138,7 @@ async function look() {
   root.dataset.layout = layout;
   if (layout === 'banner' || SMALL.matches) await (other ??= style('layouts.css'));
   root.toggleAttribute('data-globe', options.globe && /panel|floating/.test(layout));
-  at('globe').hidden = !root.hasAttribute('data-globe');
+  at('earth').hidden = !root.hasAttribute('data-globe');
   at('stats').hidden = !options.stats;
   link('info', options.info);
   link('donate', options.donate);

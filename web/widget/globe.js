@@ -202,12 +202,13 @@ export class Globe {
       (-TILT * 180) / Math.PI];
     const brush = this.#brush;
     land.forEach((ring, i) => {
-      let before = 0;
+      /** @type {number | undefined} */ let before;
       let seen = false;
       brush.beginPath();
       for (const point of ring) {
         const [x, y, z] = this.#project(point);
         const angle = Math.atan2(y, x);
+        before ??= angle;
         if (z >= 0) brush.lineTo(r * x, r * y);
         else brush.arc(0, 0, r, before, angle, Math.sin(angle - before) < 0);
         before = angle;

@@ -52,14 +52,14 @@ export async function open(page, host) {
   if (!shown) {
     shown = host;
     host.show((view) => section.hidden || update?.(view));
-    section.onkeydown = ({ key }) => key === 'Escape' && close();
+    section.addEventListener('keydown', ({ key }) => key === 'Escape' && close());
   }
   opener = document.activeElement;
   update = undefined;
   const { title, body } = PAGES[page](host);
   section.replaceChildren(
     make('header', {},
-      make('h2', { id: 'title', textContent: title }),
+      make('h1', { id: 'title', textContent: title }),
       make('button', { type: 'button', className: 'link', textContent: text('back'),
         onclick: close })),
     ...body);
