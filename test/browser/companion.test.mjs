@@ -69,6 +69,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         const visit = await browser.visit(`${site}/plain`);
         await visit.frame.evaluate(() => {
           localStorage.footbridge = JSON.stringify({
+            own: true,
             settings: { people: 7, rate: 0, budget: 0, from: 0, to: 0, metered: false,
               battery: false, keep: true },
           });
@@ -82,7 +83,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         await companion.waitForSelector(WORKS);
         await visit.frame.waitForFunction(() => /** @type {any} */ (window).host.view.elsewhere);
         assert.equal(await companion.evaluate(async () =>
-          (await import(new URL('store.js', location.href).href)).kept().settings.people), 7);
+          (await import(new URL('frame.js', location.href).href)).kept().settings.people), 7);
         assert.equal(await companion.evaluate(() => localStorage.length), 0);
 
         await visit.page.goto(`${site}/plain`);

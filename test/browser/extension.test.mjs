@@ -142,7 +142,7 @@ describe('the extension as files', () => {
   const dir = scratch('extension');
   after(() => rmSync(dir, { recursive: true, force: true }));
 
-  test('is built for an operator on the secure web, or on this machine, and for no other', async () => {
+  test('is for an operator on the secure web, or on this machine, and for no other', async () => {
     const cases = [[], ['http://operator.example'], ['https://operator.example/path'],
       ['https://operator.example', 'ws://egress.example'], ["https://a.example;script-src'"]];
     for (const args of cases) {
@@ -161,7 +161,8 @@ describe('the extension as files', () => {
     for (const zip of ['chromium.zip', 'firefox.zip'])
       assert.equal(await fileHash(`${dir}/one/${zip}`), await fileHash(`${dir}/two/${zip}`));
     const manifest = JSON.parse(readFileSync(`${dir}/one/chromium/manifest.json`, 'utf8'));
-    assert.match(manifest.content_security_policy.extension_pages, new RegExp("connect-src 'self' " +
+    const policy = manifest.content_security_policy.extension_pages;
+    assert.match(policy, new RegExp("connect-src 'self' " +
       'https://operator.example wss://operator.example wss://one.example wss://two.example:8443;'));
     assert.deepEqual(manifest.permissions, ['alarms', 'offscreen']);
     assert.equal(manifest.host_permissions, undefined);
@@ -192,7 +193,8 @@ for (const [name, Browser] of /** @type {const} */ (
       network = await Network.start({ allow: [`127.0.0.1:${origin.port}`] });
       const broker = await network.operator;
       front = new Front(broker);
-      const { status, output } = await build(dir, await front.listen(), broker.replace('http', 'ws'));
+      const { status, output } = await build(dir, await front.listen(),
+        broker.replace('http', 'ws'));
       assert.equal(status, 0, output);
       browser = new Browser(dir, `${dir}/profile`);
       await browser.open();
