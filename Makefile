@@ -9,7 +9,7 @@ AS_OWNER := tools/as-owner
 PREFIX ?= /usr/local
 
 .PHONY: all help deps deps-build deps-unit deps-demo deps-test build debug demo test unit \
-	test-full test-fresh wordpress deps-wordpress lint bench sim fuzz install clean
+	test-full test-fresh wordpress deps-wordpress lint bench sim fuzz screenshots install clean
 
 all: build
 
@@ -19,6 +19,7 @@ help:
 	@echo "make build       build/footbridge          make install   into PREFIX (/usr/local)"
 	@echo "make wordpress   the plugin that puts the widget's tag on a page"
 	@echo "make lint bench sim fuzz clean                make deps      everything all of these need"
+	@echo "make screenshots  the pictures of doc/pictures"
 
 deps: deps-test
 
@@ -72,6 +73,9 @@ bench: deps-test
 # A plugin that puts the widget's tag on WordPress's pages: build/footbridge-widget.zip.
 wordpress: deps-wordpress
 	@$(AS_OWNER) tools/wordpress
+
+screenshots: deps-test
+	@$(AS_OWNER) node test/browser/screenshots.mjs
 
 install: build
 	@$(AS_OWNER) meson configure build -Dprefix=$(PREFIX)

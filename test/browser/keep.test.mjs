@@ -23,7 +23,8 @@ const kept = (frame) => frame.evaluate(() => JSON.parse(localStorage.footbridge 
  */
 const set = (frame, settings) => frame.evaluate((/** @type {object} */ part) => {
   const all = JSON.parse(localStorage.footbridge ?? '{}');
-  localStorage.footbridge = JSON.stringify({ ...all, settings: { ...all.settings, ...part } });
+  localStorage.footbridge = JSON.stringify(
+    { ...all, own: true, settings: { ...all.settings, ...part } });
 }, settings);
 
 /** @param {any} frame */

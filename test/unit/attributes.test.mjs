@@ -20,7 +20,7 @@ const defaults = Object.fromEntries(
  * not change and this line with it: a change is a new file, widget-2.js, beside it. Before that
  * release, put in what the message says. */
 const VERSION_1 =
-  'sha384-bKHF2BeLUqtf3HiMkdaCjKUQCgHx3G36BZLiHMWR2VIDrS//YkhZYE+/wtsI1oCd';
+  'sha384-lPrn0I/F7PnnoSn1ZzlubodxI0IM13a402YB8kkGiHkq1x19cfkWmzgWFR0VBZ34';
 
 test('version 1 of the tag is what pages pin', () => {
   const hash = createHash('sha384').update(load('web/widget/widget-1.js')).digest('base64');
@@ -77,7 +77,7 @@ test('what is not understood is the default', () => {
 
 test('snippets escape what a publisher typed, and the frame reads it back', () => {
   const nasty = 'https://a.example/?a=1&b="><script>';
-  const text = tag('https://op.example', 'sha384-bKHF2BeLUqtf3HiMkdaCjKUQCgHx3G36BZLiHMWR2VIDrS//YkhZYE+/wtsI1oCd', { layout: 'badge', globe: '', info: nasty });
+  const text = tag('https://op.example', 'sha384-lPrn0I/F7PnnoSn1ZzlubodxI0IM13a402YB8kkGiHkq1x19cfkWmzgWFR0VBZ34', { layout: 'badge', globe: '', info: nasty });
   assert.ok(text.includes('<footbridge-widget layout="badge" globe ' +
     'info="https://a.example/?a=1&#38;b=&#34;&#62;&#60;script&#62;">'));
   const html = frame('https://op.example', { layout: 'floating', folded: 'off', info: nasty });
