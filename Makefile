@@ -9,7 +9,8 @@ AS_OWNER := tools/as-owner
 PREFIX ?= /usr/local
 
 .PHONY: all help deps deps-build deps-unit deps-demo deps-test build debug demo test unit \
-	test-full test-fresh wordpress deps-wordpress extension deps-extension lint bench sim fuzz install clean
+	test-full test-fresh wordpress deps-wordpress extension deps-extension lint bench sim fuzz \
+	screenshots install clean
 
 all: build
 
@@ -20,6 +21,7 @@ help:
 	@echo "make wordpress   the plugin that puts the widget's tag on a page"
 	@echo "make extension   one operator's browser extension: OPERATOR=https://operator.example"
 	@echo "make lint bench sim fuzz clean                make deps      everything all of these need"
+	@echo "make screenshots  the pictures of doc/pictures"
 
 deps: deps-test
 
@@ -79,6 +81,9 @@ wordpress: deps-wordpress
 extension: deps-extension
 	@$(AS_OWNER) tools/build release
 	@$(AS_OWNER) tools/extension "$(OPERATOR)" "$(EGRESSES)"
+
+screenshots: deps-test
+	@$(AS_OWNER) node test/browser/screenshots.mjs
 
 install: build
 	@$(AS_OWNER) meson configure build -Dprefix=$(PREFIX)

@@ -24,20 +24,15 @@ async function opened(page) {
   throw new Error('no window has opened');
 }
 
-/** A second face in the frame, with a button that leaves. @param {any} frame */
-const addFace = (frame) => frame.evaluate(async () => {
-  const scope = /** @type {any} */ (window);
-  const { Host } = await import(new URL('host.js', location.href).href);
-  scope.host = new Host();
-  const button = document.createElement('button');
-  button.id = 'leave';
-  button.textContent = 'Keep helping after I leave';
-  button.style.cssText = 'position: fixed; inset: auto 0 0 auto';
-  button.onclick = () => scope.host.leave();
-  document.body.append(button);
-  // The faces meet as those of two frames do.
-  await new Promise((done) => scope.host.show((/** @type {any} */ { on }) => on && done(on)));
-});
+/** As a visitor does. @param {Visit} visit */
+async function leave({ frame }) {
+  await (await frame.waitForSelector('[data-page=settings]')).click();
+  await (await frame.waitForSelector('.leave button')).click();
+}
+
+/** Until the frame says that the bridge is elsewhere. @param {Visit} visit */
+const mirrors = ({ frame }) => frame.waitForFunction(() =>
+  document.getElementById('news')?.textContent?.includes('small window'));
 
 for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
   const skip = browserPath(name) ? false : `no ${name} here`;
@@ -76,14 +71,15 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         });
         await visit.flip();
         await visit.until('waiting', 'carrying');
-        await addFace(visit.frame);
-        await (await visit.frame.waitForSelector('#leave')).click();
+        await leave(visit);
         const companion = await opened(visit.page);
         await companion.waitForSelector(ON);
         await companion.waitForSelector(WORKS);
-        await visit.frame.waitForFunction(() => /** @type {any} */ (window).host.view.elsewhere);
-        assert.equal(await companion.evaluate(async () =>
-          (await import(new URL('frame.js', location.href).href)).kept().settings.people), 7);
+        await mirrors(visit);
+        await (await companion.waitForSelector('[data-page=settings]')).click();
+        await companion.waitForSelector('#page select');
+        assert.equal(await companion.evaluate(() =>
+          document.querySelectorAll('select')[1].value), '7');
         assert.equal(await companion.evaluate(() => localStorage.length), 0);
 
         await visit.page.goto(`${site}/plain`);
@@ -106,17 +102,14 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       const visit = await browser.visit(`${site}/plain`);
       await visit.flip();
       await visit.until('waiting', 'carrying');
-      await addFace(visit.frame);
-      await (await visit.frame.waitForSelector('#leave')).click();
+      await leave(visit);
       const companion = await opened(visit.page);
       await companion.waitForSelector(WORKS);
-      await visit.frame.waitForFunction(() => /** @type {any} */ (window).host.view.elsewhere);
-      const host = (/** @type {boolean} */ on) => visit.frame.evaluate(
-        (/** @type {boolean} */ to) => /** @type {any} */ (window).host.flip(to), on);
-      await host(false);
+      await mirrors(visit);
+      await visit.flip();
       await companion.waitForSelector('#face[data-state=off]');
       await visit.frame.waitForSelector('#face[data-state=off]');
-      await host(true);
+      await visit.flip();
       await companion.waitForSelector(WORKS);
       await visit.until('waiting', 'carrying');
       await companion.close();

@@ -11,7 +11,8 @@ import { browserPath, launch } from './browsers.mjs';
 import { FaceServer } from './faceserver.mjs';
 
 const FULL = Boolean(process.env.FB_FULL);
-const AXE = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+const AXE = readFileSync(
+  new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const { LANGUAGES } = await import(`${new URL('../../web/widget/', import.meta.url)}text.js`);
 
 const CARRYING = {
@@ -93,14 +94,14 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         const { lang, dir, dataset } = document.documentElement;
         const at = (/** @type {string} */ id) =>
           /** @type {HTMLAnchorElement} */ (document.getElementById(id));
-        return { lang, dir, theme: dataset.theme, layout: dataset.layout, stats: !at('stats').hidden,
-          globe: !at('earth').hidden, info: at('info').hidden ? '' : at('info').href,
+        return { lang, dir, theme: dataset.theme, layout: dataset.layout,
+          stats: !at('stats').hidden, globe: !at('earth').hidden, info: at('info').hidden ? '' : at('info').href,
           donate: at('donate').hidden ? '' : at('donate').href, status: at('status').textContent,
           paper: getComputedStyle(document.body).backgroundColor };
       });
       const first = await look();
-      assert.deepEqual({ ...first, status: '', paper: '' }, { lang: 'en', dir: 'ltr', theme: 'light',
-        layout: 'panel', stats: true, globe: false, info: '', donate: '', status: '', paper: '' });
+      assert.deepEqual({ ...first, status: '', paper: '' }, { lang: 'en', dir: 'ltr',
+        theme: 'light', layout: 'panel', stats: true, globe: false, info: '', donate: '', status: '', paper: '' });
       await rewrite(page, 'layout=banner&theme=dark&stats=off&lang=fa&info=https://a.example/x&' +
         'donate=https://b.example/');
       await until(page, 'document.documentElement.lang === "fa"');
@@ -137,8 +138,8 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
     test('one language is fetched, and nothing that is not wanted yet', async () => {
       server.fetched.length = 0;
       const page = await face('lang=ko');
-      assert.deepEqual(server.fetched.filter((path) => /text\.|panels|globe|land|layouts/.test(path))
-        .sort(), ['/text.js', '/text.ko.js']);
+      const some = server.fetched.filter((path) => /text\.|panels|globe|land|layouts/.test(path));
+      assert.deepEqual(some.sort(), ['/text.js', '/text.ko.js']);
       await rewrite(page, 'lang=ko&globe=on');
       await until(page, 'document.getElementById("globe").ariaLabel || ' +
         'document.getElementById("globe").getAttribute("aria-label")');
@@ -273,7 +274,8 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         for (const selector of ['#name', '.dot', '#stats div'])
           assert.ok(Math.abs(english.all[selector].left - other.all[selector].right) < 1.5,
             `${lang}: ${selector} does not begin at the right`);
-        assert.deepEqual([english.onRight, other.onRight], [true, false], 'on is at the line\'s end');
+        assert.deepEqual([english.onRight, other.onRight], [true, false],
+          'on is at the line\'s end');
       }
     });
 
@@ -382,8 +384,8 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       const tongues = FULL ? LANGUAGES : ['en', 'fa', 'zh-Hans'];
       /** @param {any} page @param {string} where */
       const check = async (page, where) => {
-        const found = await page.evaluate(async () => (await /** @type {any} */ (globalThis).axe.run(
-          document, { resultTypes: ['violations'] })).violations.map((/** @type {any} */ one) =>
+        const found = await page.evaluate(async () => (await /** @type {any} */ (globalThis).axe
+          .run(document, { resultTypes: ['violations'] })).violations.map((/** @type {any} */ one) =>
           `${one.id}: ${one.nodes.map((/** @type {any} */ node) => node.html).join(' ')}`));
         assert.deepEqual(found, [], where);
       };

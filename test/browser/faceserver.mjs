@@ -1,18 +1,21 @@
 // @ts-check
 /**
  * The widget's files as they are in the source, with a stand-in for what runs behind the face; and
- * /page?ATTRIBUTES, a publisher's page with a widget that has those.
+ * /page?ATTRIBUTES, a publisher's page with a widget that has those, and /paper/, the demo's
+ * newspaper.
  */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname } from 'node:path';
 
 const WIDGET = new URL('../../web/widget/', import.meta.url);
+const PAPER = new URL('../../web/pages/', import.meta.url);
 const FAKE = new URL('fakehost.mjs', import.meta.url);
 const TYPES = /** @type {Record<string, string>} */ ({
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
 });
 // As web/widget/headers has it: what the policy forbids must not work here either.
 const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
@@ -37,22 +40,28 @@ export class FaceServer {
     this.url = '';
     /** @type {string[]} */ this.fetched = [];
     this.server = createServer(async (request, response) => {
-      const { pathname: path, search } = new URL(request.url ?? '/', 'http://localhost');
-      this.fetched.push(path);
-      if (path === '/page') {
-        response.writeHead(200, { 'content-type': TYPES['.html'] });
-        response.end(page(decodeURIComponent(search.slice(1))));
-        return;
-      }
       try {
-        const body = await readFile(path === '/host.js' ? FAKE : new URL(`.${path}`, WIDGET));
-        response.writeHead(200, { 'content-type': TYPES[extname(path)],
-          'content-security-policy': POLICY });
+        const { type, body, policy = {} } = await this.#find(request.url ?? '/');
+        response.writeHead(200, { 'content-type': TYPES[type], ...policy });
         response.end(body);
       } catch {
         response.writeHead(404).end();
       }
     });
+  }
+
+  /** @param {string} url */
+  async #find(url) {
+    const { pathname: path, search } = new URL(url, 'http://localhost');
+    const type = extname(path) || '.html';
+    this.fetched.push(path);
+    if (path === '/page') return { type, body: page(decodeURIComponent(search.slice(1))) };
+    if (path.startsWith('/paper/')) {
+      const file = new URL(path.slice(7) || 'index.html', PAPER);
+      return { type, body: (await readFile(file, 'utf8')).replaceAll('{{operator}}', this.url) };
+    }
+    const file = path === '/host.js' ? FAKE : new URL(`.${path}`, WIDGET);
+    return { type, body: await readFile(file), policy: { 'content-security-policy': POLICY } };
   }
 
   stop() {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Stands in for web/widget/host.js behind a face, served in its place (faceserver.mjs): shows
- * what a test wants, and remembers what the visitor asked for. In the page it is `fake`.
+ * Stands in for web/widget/host.js behind a face, served in its place (faceserver.mjs): shows what
+ * a test wants, and remembers what the visitor asked for. In the page it is `fake`.
  */
 
 /** Before anything has begun. */

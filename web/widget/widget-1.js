@@ -17,7 +17,7 @@ const PAGE = String(Math.random()).slice(2);
 const PANEL = [480, 264, 400, 332];
 const SIZES = new Map([
   ['banner', [9999, 108, 959, 152, 480, 212]],
-  ['floating', [360, 332]],
+  ['floating', [360, 288, 339, 332]],
   ['badge', [320, 64, 319, 80]],
 ]);
 const GLOBE = 488; // high, with a globe

@@ -18,7 +18,7 @@ defined('ABSPATH') || exit;
 const FOOTBRIDGE_WIDGET_OPTION = 'footbridge_widget';
 const FOOTBRIDGE_WIDGET_SCRIPT = '/widget-1.js';
 /* Of that script, whichever operator serves it: version 1 never changes. */
-const FOOTBRIDGE_WIDGET_INTEGRITY = 'sha384-9C3UdAvV0sd9YgtN936ZHsF3lP7OoEJyJTD24oxwcg8quoLh0kVTHwYe/PJiCDgd';
+const FOOTBRIDGE_WIDGET_INTEGRITY = 'sha384-lPrn0I/F7PnnoSn1ZzlubodxI0IM13a402YB8kkGiHkq1x19cfkWmzgWFR0VBZ34';
 
 /** The widget's attributes: name => kind, default and what values there are. */
 function footbridge_widget_attributes(): array {
