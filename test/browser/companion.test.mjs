@@ -80,6 +80,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         await companion.waitForSelector('#page select');
         assert.equal(await companion.evaluate(() =>
           document.querySelectorAll('select')[1].value), '7');
+        await companion.keyboard.press('Escape');
         assert.equal(await companion.evaluate(() => localStorage.length), 0);
 
         await visit.page.goto(`${site}/plain`);

@@ -95,13 +95,15 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         const at = (/** @type {string} */ id) =>
           /** @type {HTMLAnchorElement} */ (document.getElementById(id));
         return { lang, dir, theme: dataset.theme, layout: dataset.layout,
-          stats: !at('stats').hidden, globe: !at('earth').hidden, info: at('info').hidden ? '' : at('info').href,
+          stats: !at('stats').hidden, globe: !at('earth').hidden,
+          info: at('info').hidden ? '' : at('info').href,
           donate: at('donate').hidden ? '' : at('donate').href, status: at('status').textContent,
           paper: getComputedStyle(document.body).backgroundColor };
       });
       const first = await look();
       assert.deepEqual({ ...first, status: '', paper: '' }, { lang: 'en', dir: 'ltr',
-        theme: 'light', layout: 'panel', stats: true, globe: false, info: '', donate: '', status: '', paper: '' });
+        theme: 'light', layout: 'panel', stats: true, globe: false, info: '', donate: '',
+        status: '', paper: '' });
       await rewrite(page, 'layout=banner&theme=dark&stats=off&lang=fa&info=https://a.example/x&' +
         'donate=https://b.example/');
       await until(page, 'document.documentElement.lang === "fa"');
@@ -212,6 +214,12 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         await page.evaluate(() => /** @type {HTMLElement} */ (
           document.querySelectorAll('#page .plain')[1]).click());
         assert.deepEqual(await asked(page), [], 'a script is not a hand');
+        await (await page.waitForSelector('#page .first')).click();
+        await until(page, `document.getElementById('page').textContent.includes('footbridge:')`);
+        await become(page, { censored: '' });
+        await page.keyboard.press('Escape');
+        await become(page, { censored: 'IR' });
+        await page.waitForSelector('#page .first');
         await (await page.$$('#page .plain'))[1].click();
         assert.deepEqual(await asked(page), [{ on: true, how: { anyway: true } }]);
         await page.close();
@@ -384,9 +392,12 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
       const tongues = FULL ? LANGUAGES : ['en', 'fa', 'zh-Hans'];
       /** @param {any} page @param {string} where */
       const check = async (page, where) => {
-        const found = await page.evaluate(async () => (await /** @type {any} */ (globalThis).axe
-          .run(document, { resultTypes: ['violations'] })).violations.map((/** @type {any} */ one) =>
-          `${one.id}: ${one.nodes.map((/** @type {any} */ node) => node.html).join(' ')}`));
+        const found = await page.evaluate(async () => {
+          const { axe } = /** @type {any} */ (globalThis);
+          const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+          return violations.map((/** @type {any} */ { id, nodes }) =>
+            `${id}: ${nodes.map((/** @type {any} */ node) => node.html).join(' ')}`);
+        });
         assert.deepEqual(found, [], where);
       };
       const sizes = { panel: [480, 488], banner: [1000, 108], floating: [360, 332],

@@ -219,7 +219,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
           return [x + width / 2, y + height / 2]; })()`);
         await page.mouse.click(...middle);
         assert.deepEqual(await page.evaluate(box),
-          { width: 360, height: 332, fits: true, expanded: 'true' });
+          { width: 360, height: 288, fits: true, expanded: 'true' });
         await page.keyboard.press('Enter'); // the focus has stayed
         assert.equal((await page.evaluate(box)).expanded, 'false');
         await page.evaluate(`${widget}.setAttribute('folded', 'off')`);

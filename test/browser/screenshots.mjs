@@ -50,7 +50,8 @@ const PICTURES = [
  */
 async function take(browser, url, { name, attributes, width, view, open, dark }) {
   const context = await browser.newContext({ locale: 'en-GB',
-    deviceScaleFactor: name === 'newspaper' ? 1 : 1.5, colorScheme: dark ? 'dark' : 'light', viewport: { width, height: 660 } });
+    deviceScaleFactor: name === 'newspaper' ? 1 : 1.5, viewport: { width, height: 660 },
+    colorScheme: dark ? 'dark' : 'light' });
   const page = await context.newPage();
   await page.goto(url);
   const widget = page.locator('footbridge-widget');

@@ -13,7 +13,7 @@ import { Host } from './host.js';
 import { bytes, choose, country, lang, number, speak, speakMore, speed, text } from './text.js';
 
 /** @typedef {import('./host.js').View} View */
-/** @typedef {'about' | 'settings' | 'details' | 'censored'} Page */
+/** @typedef {'about' | 'settings' | 'details' | 'censored' | 'reader'} Page */
 
 const QUIET_MS = 10000; // between two things said aloud
 const SMALL = matchMedia('(max-height: 6.5rem)'); // a badge, in layouts.css too

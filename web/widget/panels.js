@@ -54,7 +54,7 @@ export async function open(page, host) {
     host.show((view) => section.hidden || update?.(view));
     section.addEventListener('keydown', ({ key }) => key === 'Escape' && close());
   }
-  opener = document.activeElement;
+  if (section.hidden) opener = document.activeElement;
   update = undefined;
   const { title, body } = PAGES[page](host);
   section.replaceChildren(
@@ -104,14 +104,19 @@ const PAGES = {
       body: [
         make('p', { textContent: text('censored', { country: name }) }),
         make('p', { className: 'buttons' },
-          make('a', { className: 'plain first', href: host.operator, target: '_blank',
-            rel: 'noopener noreferrer', textContent: text('program') }),
+          make('button', { type: 'button', className: 'plain first', textContent: text('program'),
+            onclick: () => open('reader', host) }),
           anyway,
           make('button', { type: 'button', className: 'plain', textContent: text('notNow'),
             onclick: close })),
       ],
     };
   },
+
+  reader: () => ({
+    title: text('program'),
+    body: [1, 2].map((i) => make('p', { textContent: text(`reader${i}`) })),
+  }),
 };
 
 /**

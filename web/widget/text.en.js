@@ -99,6 +99,13 @@ export const panels = {
     'You seem to be in {country}, where the network is used to read blocked pages. This ' +
     'switch is for helping others, and it makes your address visible to strangers.',
   program: 'Get the program for readers',
+  reader1:
+    'The program is called Footbridge. It runs on your own computer and leads your browser ' +
+    'through the bridges of people elsewhere, sealed so that they cannot read along.',
+  reader2:
+    'You need the program and a join link, which begins with “footbridge:”. Both come from ' +
+    'those who run this network, or from somebody you trust. If your connection may be ' +
+    'watched, do not search for them there.',
   anyway: 'Continue anyway',
   notNow: 'Not now',
   covered:

@@ -107,6 +107,13 @@ export const panels = {
     'bloqueadas. Este interruptor es para ayudar a otros y muestra tu dirección a ' +
     'desconocidos.',
   program: 'Obtener el programa para lectores',
+  reader1:
+    'El programa se llama Footbridge. Funciona en tu propio ordenador y lleva tu navegador ' +
+    'por los puentes de personas en otros lugares, sellado para que no puedan leer.',
+  reader2:
+    'Necesitas el programa y un enlace de acceso, que empieza por «footbridge:». Los dan ' +
+    'quienes llevan esta red o alguien de tu confianza. Si tu conexión puede estar vigilada, ' +
+    'no los busques con ella.',
   anyway: 'Continuar de todos modos',
   notNow: 'Ahora no',
   covered:

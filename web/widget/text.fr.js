@@ -109,6 +109,14 @@ export const panels = {
     'Vous semblez être dans ce pays : {country}. Ce réseau y sert à lire des pages bloquées. ' +
     'Cet interrupteur sert à aider les autres, et il montre votre adresse à des inconnus.',
   program: 'Obtenir le programme pour lecteurs',
+  reader1:
+    'Le programme s’appelle Footbridge. Il fonctionne sur votre ordinateur et fait passer ' +
+    'votre navigateur par les ponts de personnes ailleurs, scellé pour qu’elles ne puissent ' +
+    'pas lire.',
+  reader2:
+    'Il vous faut le programme et un lien d’accès, qui commence par « footbridge: ». Ils ' +
+    'viennent de ceux qui gèrent ce réseau, ou de quelqu’un de confiance. Si votre connexion ' +
+    'est peut-être surveillée, ne les cherchez pas avec elle.',
   anyway: 'Continuer quand même',
   notNow: 'Pas maintenant',
   covered:

@@ -97,6 +97,13 @@ export const panels = {
     'Có vẻ bạn đang ở {country}, nơi mạng này được dùng để đọc các trang bị chặn. Công tắc ' +
     'này là để giúp người khác, và nó để lộ địa chỉ của bạn cho người lạ.',
   program: 'Tải chương trình cho người đọc',
+  reader1:
+    'Chương trình tên là Footbridge. Nó chạy trên máy tính của bạn và đưa trình duyệt của ' +
+    'bạn qua những cây cầu của người ở nơi khác, được niêm phong để họ không đọc được.',
+  reader2:
+    'Bạn cần chương trình và một liên kết tham gia, bắt đầu bằng “footbridge:”. Cả hai đến ' +
+    'từ những người vận hành mạng này, hoặc người bạn tin cậy. Nếu kết nối của bạn có thể bị ' +
+    'theo dõi, đừng tìm chúng ở đó.',
   anyway: 'Vẫn tiếp tục',
   notNow: 'Để sau',
   covered:
