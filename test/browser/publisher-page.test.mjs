@@ -223,7 +223,7 @@ for (const name of /** @type {const} */ (['chromium', 'firefox'])) {
         await page.keyboard.press('Enter'); // the focus has stayed
         assert.equal((await page.evaluate(box)).expanded, 'false');
         await page.evaluate(`${widget}.setAttribute('folded', 'off')`);
-        assert.equal((await page.evaluate(box)).height, 332);
+        assert.equal((await page.evaluate(box)).height, 288);
         assert.deepEqual(errors, []);
         await page.close();
       });
