@@ -128,8 +128,14 @@ class Firefox {
   async popup() {
     const page = await /** @type {any} */ (this.browser).newPage();
     page.goto(this.url + FACE).catch(() => {}); // the page comes, the driver does not notice
-    await page.waitForSelector('#face');
-    return page;
+    // Nor does it notice which page it looks at while one takes another's place.
+    for (const late = Date.now() + 30000; ;)
+      try {
+        await page.waitForSelector('#face', { timeout: 5000 });
+        return page;
+      } catch (error) {
+        if (Date.now() > late) throw error;
+      }
   }
 
   async close() {
