@@ -73,7 +73,21 @@ function ringsOf(geometry, arcs) {
 }
 
 /**
- * Twice its area, and its centroid, on a flat map.
+ * The ring, closed, on a map that goes on beyond 180 degrees: without the jump back that a ring
+ * makes there, or around a pole.
+ * @param {Point[]} ring
+ * @returns {Point[]}
+ */
+function unrolled(ring) {
+  let [x] = ring[0];
+  return [...ring, ring[0]].map(([lon, y]) => {
+    x += ((((lon - x + 180) % 360) + 360) % 360) - 180;
+    return [x, y];
+  });
+}
+
+/**
+ * Its area, and its centroid, on a flat map.
  * @param {Point[]} ring
  */
 function measure(ring) {
@@ -109,8 +123,9 @@ function simplify(line, tolerance) {
 
 /** @param {Point[]} ring @returns {string} '' if it is too small */
 function encode(ring) {
-  if (measure(ring).area < SMALLEST) return '';
-  const rough = simplify([...ring, ring[0]], 0.6)
+  const line = unrolled(ring);
+  if (measure(line).area < SMALLEST) return '';
+  const rough = simplify(line, 0.6)
     .map(([x, y]) => /** @type {Point} */ ([Math.round(x), Math.round(y)]));
   let [x, y] = rough[0];
   let text = digits(x + 180, 2) + digits(y + 90, 2);
@@ -139,8 +154,10 @@ for (const detail of ['50m', '10m']) {
   for (const country of topology.objects.countries.geometries) {
     const code = letters.get(country.id);
     if (!code || middles.has(code)) continue;
-    const [largest] = ringsOf(country, arcs).map(measure).sort((a, b) => b.area - a.area);
-    middles.set(code, largest.middle);
+    const [largest] = ringsOf(country, arcs).map(unrolled).map(measure)
+      .sort((a, b) => b.area - a.area);
+    const [x, y] = largest.middle;
+    middles.set(code, [((((x + 180) % 360) + 360) % 360) - 180, y]);
   }
 }
 const places = [...Array(26).keys()].map((i) => [...middles]
