@@ -73,7 +73,21 @@ function ringsOf(geometry, arcs) {
 }
 
 /**
- * Twice its area, and its centroid, on a flat map.
+ * The ring, closed, on a map that goes on beyond 180 degrees: without the jump back that a ring
+ * makes there, or around a pole.
+ * @param {Point[]} ring
+ * @returns {Point[]}
+ */
+function unrolled(ring) {
+  let [x] = ring[0];
+  return [...ring, ring[0]].map(([lon, y]) => {
+    x += ((((lon - x + 180) % 360) + 360) % 360) - 180;
+    return [x, y];
+  });
+}
+
+/**
+ * Its area, and its centroid, on a flat map.
  * @param {Point[]} ring
  */
 function measure(ring) {
@@ -107,21 +121,11 @@ function simplify(line, tolerance) {
     ...simplify(line.slice(far), tolerance)];
 }
 
-/**
- * An island that the map's edge cuts in two, for which it would go all around the world.
- * @param {Point[]} ring
- */
-function isCut(ring) {
-  /** @param {0 | 1} axis */
-  const extent = (axis) => Math.max(...ring.map((at) => at[axis])) -
-    Math.min(...ring.map((at) => at[axis]));
-  return extent(0) > 350 && extent(1) < 5;
-}
-
 /** @param {Point[]} ring @returns {string} '' if it is too small */
 function encode(ring) {
-  if (measure(ring).area < SMALLEST || isCut(ring)) return '';
-  const rough = simplify([...ring, ring[0]], 0.6)
+  const line = unrolled(ring);
+  if (measure(line).area < SMALLEST) return '';
+  const rough = simplify(line, 0.6)
     .map(([x, y]) => /** @type {Point} */ ([Math.round(x), Math.round(y)]));
   let [x, y] = rough[0];
   let text = digits(x + 180, 2) + digits(y + 90, 2);
@@ -150,8 +154,10 @@ for (const detail of ['50m', '10m']) {
   for (const country of topology.objects.countries.geometries) {
     const code = letters.get(country.id);
     if (!code || middles.has(code)) continue;
-    const [largest] = ringsOf(country, arcs).map(measure).sort((a, b) => b.area - a.area);
-    middles.set(code, largest.middle);
+    const [largest] = ringsOf(country, arcs).map(unrolled).map(measure)
+      .sort((a, b) => b.area - a.area);
+    const [x, y] = largest.middle;
+    middles.set(code, [((((x + 180) % 360) + 360) % 360) - 180, y]);
   }
 }
 const places = [...Array(26).keys()].map((i) => [...middles]

@@ -30,7 +30,7 @@ const CARRYING = {
 const PICTURES = [
   { name: 'panel-light', attributes: 'globe', width: 480, view: CARRYING },
   { name: 'panel-dark', attributes: 'globe', width: 480, view: CARRYING, dark: true },
-  { name: 'panel-rtl', attributes: 'globe lang=fa', width: 400, view: CARRYING },
+  { name: 'panel-rtl', attributes: 'globe lang=fa', width: 360, view: CARRYING },
   { name: 'banner-light', attributes: 'layout=banner', width: 1000 },
   { name: 'banner-dark', attributes: 'layout=banner', width: 1000, view: CARRYING, dark: true },
   { name: 'floating-light', attributes: 'layout=floating folded=off', width: 392, view: WAITING },
@@ -50,7 +50,7 @@ const PICTURES = [
  */
 async function take(browser, url, { name, attributes, width, view, open, dark }) {
   const context = await browser.newContext({ locale: 'en-GB',
-    deviceScaleFactor: name === 'newspaper' ? 1 : 1.5, viewport: { width, height: 660 },
+    deviceScaleFactor: name === 'newspaper' ? 1 : 1.5, viewport: { width, height: 700 },
     colorScheme: dark ? 'dark' : 'light' });
   const page = await context.newPage();
   await page.goto(url);
@@ -72,6 +72,8 @@ async function take(browser, url, { name, attributes, width, view, open, dark })
         now > ms ? done(undefined) : requestAnimationFrame(step);
       requestAnimationFrame(step);
     }), TURNED_MS);
+  await frame.evaluate(() => Promise.all(document.getAnimations()
+    .filter((one) => one instanceof CSSTransition).map((one) => one.finished)));
   const what = name === 'newspaper' ? page : widget;
   await what.screenshot({ path: fileURLToPath(new URL(`${name}.png`, OUT)), omitBackground: true });
   await context.close();
@@ -84,7 +86,7 @@ const browser = await chromium.launch({ executablePath: browserPath('chromium'),
 try {
   for (const picture of PICTURES)
     await take(browser, `${server.url}/page?${encodeURIComponent(picture.attributes)}`, picture);
-  await take(browser, `${server.url}/paper/`, { name: 'newspaper', attributes: '', width: 1160,
+  await take(browser, `${server.url}/paper/`, { name: 'newspaper', attributes: '', width: 1040,
     view: { ...CARRYING, now: 1 } });
 } finally {
   await browser.close();

@@ -31,7 +31,10 @@ function point(lon, lat) {
   return [Math.cos(p) * Math.cos(l), Math.cos(p) * Math.sin(l), Math.sin(p)];
 }
 
-/** Rings of degrees; flat, for whether a place is within. @type {[number, number][][]} */
+/**
+ * Rings of degrees, beyond 180 too: flat, for whether a place is within.
+ * @type {[number, number][][]}
+ */
 const rings = LAND.split(' ').map((ring) => {
   let lon = digits(ring.slice(0, 2)) - 180;
   let lat = digits(ring.slice(2, 4)) - 90;
@@ -216,7 +219,7 @@ export class Globe {
       }
       if (!seen) return;
       brush.closePath();
-      if (around(rings[i], farLon, farLat)) {
+      if ([0, 360].some((turn) => around(rings[i], farLon + turn, farLat))) {
         brush.moveTo(r, 0);
         brush.arc(0, 0, r, 0, 2 * Math.PI);
       }
