@@ -196,6 +196,26 @@ static void requests_tls(void **state) {
     requests(true);
 }
 
+/* Connected and asked meanwhile (here: before anything else, and once it waits), or given up. */
+static void a_body_that_comes_later(void **state) {
+    struct world *w = world_new(true, "localhost", 0);
+    for (int wait_ms = 0; wait_ms <= 100; wait_ms += 100) {
+        struct fb_fetch *fetch = start(w, "/echo", NULL, 5, 5000);
+        wait_for(&w->loop, wait_never, NULL, wait_ms);
+        assert_int_equal(w->done, 0);
+        assert_int_equal(fb_fetch_body(fetch, "later"), 0);
+        assert_true(wait_for(&w->loop, is_done, w, LIMIT_MS));
+        assert_int_equal(w->err, 0);
+        assert_int_equal(w->len, 5);
+        assert_memory_equal(w->body, "later", 5);
+    }
+    fb_fetch_cancel(start(w, "/echo", NULL, 5, 5000));
+    start(w, "/echo", NULL, 5, 200);
+    assert_true(wait_for(&w->loop, is_done, w, LIMIT_MS));
+    assert_int_equal(w->err, FB_ERR_TIMEOUT);
+    world_free(w);
+}
+
 static void held_requests(void **state) {
     struct world *w = world_new(true, "localhost", 0);
     start(w, "/hold", "hi", 2, 5000);
@@ -362,9 +382,13 @@ static void bytes_behind_a_held_request(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_plain), cmocka_unit_test(requests_tls),
-        cmocka_unit_test(held_requests),  cmocka_unit_test(fetch_errors),
-        cmocka_unit_test(raw_requests),   cmocka_unit_test(bytes_behind_a_held_request),
+        cmocka_unit_test(requests_plain),
+        cmocka_unit_test(requests_tls),
+        cmocka_unit_test(held_requests),
+        cmocka_unit_test(a_body_that_comes_later),
+        cmocka_unit_test(fetch_errors),
+        cmocka_unit_test(raw_requests),
+        cmocka_unit_test(bytes_behind_a_held_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
