@@ -109,6 +109,23 @@ static void a_sole_spare_carries(void **state) {
     end();
 }
 
+/* The last bytes are on a path that has all but stopped; they come by the other, which has nothing
+ * else to do, before the slow one is suspected. */
+static void the_end_is_not_held_up(void **state) {
+    begin(5);
+    add_path(20 * MS, 20 * MBIT);
+    uint32_t slow = add_path(100 * MS, 20 * MBIT);
+    transfer(0, 4 << 20, 20 * S); /* both are known */
+    assert_true(pair_request(&pr, 0, 2 << 20, &wanted));
+    pair_run(&pr, 300 * MS, NULL);
+    pr.link[slow].rate = 10000;
+    uint64_t began = pr.now;
+    assert_true(pair_run(&pr, 20 * S, is_done));
+    print_message("%.0f ms\n", (double)(pr.now - began) / 1000);
+    assert_true(pr.now - began < 700 * MS);
+    end();
+}
+
 /* ---- together ---- */
 
 static const uint64_t rates[4] = {2 * MBIT, 5 * MBIT, 10 * MBIT, 20 * MBIT};
@@ -354,6 +371,7 @@ int main(void) {
         cmocka_unit_test(a_spare_stays_idle),
         cmocka_unit_test(a_spare_is_promoted_at_death),
         cmocka_unit_test(a_sole_spare_carries),
+        cmocka_unit_test(the_end_is_not_held_up),
         cmocka_unit_test(paths_add_up),
         cmocka_unit_test(streams_share_paths),
         cmocka_unit_test(a_death_is_hardly_felt),
