@@ -50,6 +50,7 @@ struct fb_pathset {
 
     unsigned failures, nobodies; /* rounds in a row */
     bool hurry;                  /* the last failure came with a wish for a fresh offer at once */
+    bool at_once;                /* it was the first, and of a path that had opened */
     uint64_t paced;              /* when the last round failed; 0: none */
     uint8_t chance;              /* that round's own */
     uint64_t offered;            /* when the last offer was made */
@@ -190,6 +191,7 @@ static void pace(struct fb_pathset *set, uint64_t began, enum fb_pathset_why why
     set->paced = set->now;
     fb_random(set->rng, &set->chance, 1);
     set->hurry = why == FB_PATHSET_AGAIN;
+    set->at_once = false;
     if (why == FB_PATHSET_NOBODY)
         set->nobodies++;
     else
@@ -198,6 +200,13 @@ static void pace(struct fb_pathset *set, uint64_t began, enum fb_pathset_why why
 
 static bool is_proven(const struct fb_pathset *set, const struct entry *entry) {
     return entry->proven || set->now - entry->since >= FB_PATHSET_PROVEN_US;
+}
+
+/* A volunteer who goes soon after coming: once is no reason to let the reader wait. */
+static void pace_opened(struct fb_pathset *set, const struct entry *entry) {
+    bool first = set->failures == 0;
+    pace(set, entry->since, FB_PATHSET_FAILED);
+    set->at_once = first && set->failures == 1;
 }
 
 void fb_pathset_session(struct fb_pathset *set, bool ready, uint64_t now) {
@@ -311,7 +320,7 @@ void fb_pathset_over(struct fb_pathset *set, uint32_t id, enum fb_pathset_why wh
     if (!is_open(entry) && why != FB_PATHSET_STRAY)
         pace(set, entry->began, why);
     else if (is_open(entry) && !is_proven(set, entry))
-        pace(set, entry->since, FB_PATHSET_FAILED);
+        pace_opened(set, entry);
     else if (is_open(entry) && set->nobodies > 1)
         set->nobodies = 1; /* what nobody had is needed more now, and may be there meanwhile */
     *entry = (struct entry){0};
@@ -333,7 +342,7 @@ static uint64_t may_offer_at(const struct fb_pathset *set) {
         from = set->offered;
     if (set->failures > 0 && set->hurry && set->failures <= HURRY_TIMES)
         wait = HURRY_US;
-    else if (set->failures > 0)
+    else if (set->failures > 0 && !set->at_once)
         wait = doubled(FAILED_FIRST_US, set->failures - 1, FAILED_MAX_US);
     if (set->nobodies > 0) {
         uint64_t nobody = living

@@ -160,7 +160,8 @@ enum fb_path_state {
 struct fb_path_stats {
     enum fb_path_state state;
     bool standby;                     /* said by this end or by the peer */
-    bool suspect;                     /* this end waits in vain for acknowledgements */
+    bool suspect;                     /* this end waits in vain, and uses others instead */
+    bool silent;                      /* this end waits in vain, be it the only path */
     uint64_t since_us;                /* when it came into its state */
     uint64_t heard_us;                /* last authenticated packet; before: when it was made */
     uint64_t smoothed_rtt_us;         /* 0: no sample yet */

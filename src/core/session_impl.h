@@ -32,12 +32,13 @@
 #define FB_PATH_QUEUE_MAX ((size_t)256 * 1024)
 #define FB_ACK_EVERY 4 /* packets that ask for it */
 #define FB_ACK_DELAY (5 * FB_MS)
-#define FB_REPLY_WAIT (10 * FB_S)    /* client: channel open, egress silent */
-#define FB_ATTACHED_WAIT (30 * FB_S) /* egress: attached, client silent */
-#define FB_SILENT (15 * FB_S)        /* probes in vain for so long: the path is dead */
-#define FB_CRAWL (500 * FB_MS)       /* beyond two round trips: a path so slow is suspect */
-#define FB_KEEPALIVE (25 * FB_S)     /* client, nothing open */
-#define FB_KEEPALIVE_BUSY (3 * FB_S) /* client, waiting for data */
+#define FB_REPLY_WAIT (10 * FB_S)       /* client: channel open, egress silent */
+#define FB_ATTACHED_WAIT (30 * FB_S)    /* egress: attached, client silent */
+#define FB_SILENT (15 * FB_S)           /* probes in vain for so long: the path is dead */
+#define FB_CRAWL (500 * FB_MS)          /* beyond two round trips: a path so slow is suspect */
+#define FB_KEEPALIVE (25 * FB_S)        /* client, nothing open */
+#define FB_KEEPALIVE_BUSY (3 * FB_S)    /* client, streams open */
+#define FB_KEEPALIVE_MORE (500 * FB_MS) /* client, what came last held data: where is the rest? */
 #define FB_REKEY (3600 * FB_S)
 /* In one packet received. A sender has FB_SENT_FRAMES_MAX and an ACK for each path that has none of
  * its own; more would be there to make this side work. */
@@ -55,6 +56,7 @@ struct fb_path {
     enum fb_path_state state;
     uint64_t since; /* of the state */
     uint64_t heard; /* last authenticated packet */
+    bool more;      /* it held data of a stream: there may be more on its way */
     struct fb_packets packets;
     struct fb_sent sent;
     struct fb_ranges received;      /* packet numbers to acknowledge */

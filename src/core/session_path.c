@@ -4,6 +4,8 @@
 #include "base/secret.h"
 #include "core/session_impl.h"
 
+#define SILENT_PROBES 2 /* the first may have met a moment's pause */
+
 struct fb_path *fb_path_find(const struct fb_session *s, uint32_t id) {
     FB_LIST_EACH (it, &s->paths) {
         struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
@@ -71,7 +73,18 @@ void fb_path_remove(struct fb_session *s, struct fb_path *p) {
     fb_free(s->mem, p);
 }
 
+/* What the dead ones know is worth as much now as when they died. */
+static void remember_closed(struct fb_session *s, uint64_t now) {
+    FB_LIST_EACH (it, &s->paths) {
+        struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        if (p->state == FB_PATH_IS_CLOSED)
+            p->since = now;
+    }
+}
+
 void fb_path_set_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
+    if (fb_session_open_paths(s) == 0)
+        remember_closed(s, now);
     p->state = FB_PATH_IS_OPEN;
     p->since = p->heard = now;
     p->event_open = true;
@@ -194,8 +207,10 @@ struct fb_sent_sink fb_path_sink(struct fb_session *s) {
 
 /* ---- time ---- */
 
-static uint64_t keepalive(const struct fb_session *s) {
-    return fb_map_count(s->streams) > 0 ? FB_KEEPALIVE_BUSY : FB_KEEPALIVE;
+static uint64_t keepalive(const struct fb_session *s, const struct fb_path *p) {
+    return fb_map_count(s->streams) == 0 ? FB_KEEPALIVE
+           : p->more                     ? FB_KEEPALIVE_MORE
+                                         : FB_KEEPALIVE_BUSY;
 }
 
 static bool other_open(const struct fb_session *s, const struct fb_path * not ) {
@@ -217,6 +232,12 @@ static uint64_t crawl_time(const struct fb_session *s, const struct fb_path *p) 
     return front == FB_NEVER ? FB_NEVER : front + 2 * rtt + FB_CRAWL;
 }
 
+/* The peer is still to be told what had arrived on a dead path, and this end to hear the same, or
+ * all of that would be sent again: not before there is a path for it. */
+static uint64_t forget_time(const struct fb_session *s, const struct fb_path *p) {
+    return fb_session_open_paths(s) > 0 ? p->since + 3 * fb_sent_threshold(&p->sent) : FB_NEVER;
+}
+
 uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     uint64_t sent = fb_sent_deadline(&p->sent);
     switch (p->state) {
@@ -224,11 +245,11 @@ uint64_t fb_path_deadline(const struct fb_session *s, const struct fb_path *p) {
     case FB_PATH_IS_UP: return p->since + FB_REPLY_WAIT;
     case FB_PATH_IS_ATTACHED: return p->since + FB_ATTACHED_WAIT;
     case FB_PATH_IS_OPEN: {
-        uint64_t alive = p->heard + keepalive(s), crawl = crawl_time(s, p);
+        uint64_t alive = p->heard + keepalive(s, p), crawl = crawl_time(s, p);
         sent = crawl < sent ? crawl : sent;
         return s->client && !p->send_ping && p->sent.bytes == 0 && alive < sent ? alive : sent;
     }
-    case FB_PATH_IS_CLOSED: return p->since + 3 * fb_sent_threshold(&p->sent);
+    case FB_PATH_IS_CLOSED: return forget_time(s, p);
     }
     return FB_NEVER;
 }
@@ -252,7 +273,7 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
     if (fb_sent_tick(&p->sent, now, &sink, &lost) == FB_SENT_PROBE) {
         /* Where packets still arrive, acknowledgements may stand in a queue with them. */
         bool heard = now - p->heard < fb_sent_threshold(&p->sent) / 4;
-        silent = other_open(s, p) && (!heard || p->sent.probes >= 2);
+        silent = other_open(s, p) && (!heard || p->sent.probes >= SILENT_PROBES);
         p->send_ping = true;
     }
     if (silent || crawl_time(s, p) <= now) {
@@ -261,7 +282,7 @@ static void tick_open(struct fb_session *s, struct fb_path *p, uint64_t now) {
         p->send_ping = true;
     }
     s->stats.lost_packets += lost;
-    if (s->client && p->sent.bytes == 0 && now - p->heard >= keepalive(s))
+    if (s->client && p->sent.bytes == 0 && now - p->heard >= keepalive(s, p))
         p->send_ping = true;
     if (p->sent.probes >= 3 && now - p->heard >= FB_SILENT)
         fb_path_close(s, p, FB_PATH_SILENT, true, true, now);
@@ -353,6 +374,7 @@ int fb_session_path_stats(const struct fb_session *s, uint32_t path, uint64_t no
         .state = p->state,
         .standby = fb_path_spare(p),
         .suspect = p->suspect,
+        .silent = p->state == FB_PATH_IS_OPEN && p->sent.probes >= SILENT_PROBES,
         .since_us = p->since,
         .heard_us = p->heard,
         .smoothed_rtt_us = p->sent.smoothed_rtt,

@@ -292,7 +292,7 @@ static int on_packet(struct fb_session *s, struct fb_path *p, uint64_t number,
                      const uint8_t *frames, size_t len, uint64_t now) {
     struct fb_rd rd = fb_rd_make(frames, len);
     struct fb_frame frame;
-    bool asks = false; /* for an acknowledgement */
+    bool asks = false, data = false; /* asks: for an acknowledgement */
     verdict v = note_received(p, number, now) == 0 ? FB_CLOSE_NONE : FB_CLOSE_INTERNAL;
     for (unsigned count = 1; rd.len > 0 && v == FB_CLOSE_NONE && !s->closed; count++) {
         v = count > FB_PACKET_FRAMES_MAX      ? FB_CLOSE_PROTOCOL
@@ -300,7 +300,9 @@ static int on_packet(struct fb_session *s, struct fb_path *p, uint64_t number,
                                               : on_frame(s, p, &frame, now);
         asks |= frame.type != FB_FRAME_ACK && frame.type != FB_FRAME_PADDING &&
                 frame.type != FB_FRAME_CLOSE;
+        data |= frame.type == FB_FRAME_STREAM;
     }
+    p->more = data;
     if (v != FB_CLOSE_NONE) {
         fb_session_close(s, v);
         return FB_ERR_CLOSED;

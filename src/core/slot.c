@@ -94,7 +94,8 @@ void fb_slot_end(struct fb_slot *slot, struct match *match, enum fb_farewell bye
     match->todo = match->at_broker ? say : 0;
     close_all_lanes(match);
     if (match->made_egress)
-        match->todo |= EGRESS_CLOSE | (match->open[EGRESS] ? EGRESS_BYE : 0);
+        match->todo |= EGRESS_CLOSE |
+                       (match->open[EGRESS] && match->stage >= OPENING ? EGRESS_BYE : 0);
     match->bye[PEER] = match->bye[EGRESS] = bye;
     match->outcome = match->carried ? FB_OUTCOME_CARRIED : outcome;
     match->stage = ENDING;
@@ -279,6 +280,23 @@ static enum fb_slot_trouble got_offer(struct fb_slot *slot, const struct fb_vol_
     return FB_TROUBLE_NONE;
 }
 
+static void hop_opened(struct fb_slot *slot, struct match *match) {
+    if (match->stage != OPENING || !match->open[PEER] || !match->open[EGRESS])
+        return;
+    match->stage = CARRYING;
+    match->carried = true;
+    match->deadline = FB_SLOT_NEVER;
+    match->todo |= PEER_LIMIT | EGRESS_LIMIT;
+    slot->view.people_now++;
+    slot->view.people_total++;
+    slot->todo |= TELL_CHANGED;
+}
+
+static void attach_soon(struct fb_slot *slot, struct match *match) {
+    match->todo |= EGRESS_ATTACH;
+    hop_opened(slot, match);
+}
+
 static enum fb_slot_trouble got_release(struct fb_slot *slot, const struct fb_vol_msg *msg,
                                         uint64_t now_ms) {
     struct match *match = find_broker_id(slot, msg->match);
@@ -292,7 +310,10 @@ static enum fb_slot_trouble got_release(struct fb_slot *slot, const struct fb_vo
             match->deadline = now_ms + FB_SLOT_OPEN_MS;
             match->release = msg->release;
             match->egress = (uint32_t)i;
-            match->todo |= EGRESS_OPEN;
+            if (!match->open[EGRESS])
+                match->todo |= match->made_egress ? 0 : EGRESS_OPEN;
+            else
+                attach_soon(slot, match);
             return FB_TROUBLE_NONE;
         }
     }
@@ -354,6 +375,8 @@ static void match_described(struct fb_slot *slot, struct match *match, const str
     match->deadline = now_ms + FB_SLOT_RELEASE_MS;
     fb_slot_own_desc(slot, match, desc);
     match->todo |= SAY_ANSWER;
+    if (slot->config.egress_count == 1) /* it can be no other: one round trip won */
+        match->todo |= EGRESS_OPEN;
 }
 
 void fb_slot_peer_described(struct fb_slot *slot, uint32_t peer, const struct fb_desc *desc,
@@ -366,18 +389,6 @@ void fb_slot_peer_described(struct fb_slot *slot, uint32_t peer, const struct fb
         match_described(slot, match, desc, now_ms);
     else
         fb_slot_lane_described(slot, match, i, desc, now_ms);
-}
-
-static void hop_opened(struct fb_slot *slot, struct match *match) {
-    if (match->stage != OPENING || !match->open[PEER] || !match->open[EGRESS])
-        return;
-    match->stage = CARRYING;
-    match->carried = true;
-    match->deadline = FB_SLOT_NEVER;
-    match->todo |= PEER_LIMIT | EGRESS_LIMIT;
-    slot->view.people_now++;
-    slot->view.people_total++;
-    slot->todo |= TELL_CHANGED;
 }
 
 void fb_slot_peer_open(struct fb_slot *slot, uint32_t peer, uint64_t now_ms) {
@@ -395,8 +406,8 @@ void fb_slot_egress_open(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
     if (match == NULL || !match->made_egress || match->open[EGRESS])
         return;
     match->open[EGRESS] = true;
-    match->todo |= EGRESS_ATTACH;
-    hop_opened(slot, match);
+    if (match->stage == OPENING)
+        attach_soon(slot, match);
 }
 
 void fb_slot_peer_closed(struct fb_slot *slot, uint32_t peer, uint64_t now_ms) {
@@ -413,6 +424,8 @@ void fb_slot_egress_closed(struct fb_slot *slot, uint32_t m, uint64_t now_ms) {
     if (match == NULL)
         return;
     match->made_egress = match->open[EGRESS] = false;
+    if (match->stage == ANSWERED)
+        return; /* once released, it is opened again */
     fb_slot_end(slot, match, FB_FAREWELL_EGRESS, FB_OUTCOME_EGRESS_FAILED);
 }
 

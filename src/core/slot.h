@@ -16,8 +16,9 @@
  * The life of a match:
  *   OFFER from the broker      -> FB_SLOT_PEER_CREATE
  *   fb_slot_peer_described()   -> ANSWER to the broker
- *   RELEASE from the broker    -> FB_SLOT_EGRESS_OPEN, while ICE still runs
- *   fb_slot_egress_open()      -> FB_SLOT_EGRESS_SEND of the attach message
+ *   RELEASE from the broker    -> FB_SLOT_EGRESS_OPEN, while ICE still runs (with the answer
+ *                                 already where the network has one egress)
+ *   fb_slot_egress_open()      -> FB_SLOT_EGRESS_SEND of the attach message, once released
  *   fb_slot_peer_open()        -> with both open, messages are relayed
  *   the client offers a lane   -> FB_SLOT_PEER_CREATE, and so on as above, with FB_SLOT_PEER_SEND
  *   a message has to wait      -> FB_SLOT_NEXT, when it may go on

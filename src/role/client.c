@@ -109,7 +109,7 @@ static void measure(struct fb_client *client, uint64_t now) {
             continue;
         bool queue = stats.smoothed_rtt_us > stats.min_rtt_us / 4 * 5 + LOADED_RTT_MORE_US;
         const struct fb_pathset_measure measure = {
-            .suspect = stats.suspect || fb_client_path_is_quiet(path),
+            .suspect = stats.suspect || stats.silent,
             .loaded = queue || stats.in_flight > stats.window / 2,
             .rate = stats.send_rate > stats.receive_rate ? stats.send_rate : stats.receive_rate,
             .rtt_us = stats.smoothed_rtt_us,
@@ -118,10 +118,13 @@ static void measure(struct fb_client *client, uint64_t now) {
     }
 }
 
-static bool any_quiet(const struct fb_client *client) {
-    FB_LIST_EACH (it, &client->paths)
-        if (fb_client_path_is_quiet(FB_CONTAINER(it, struct client_path, link)))
+static bool any_silent(const struct fb_client *client) {
+    struct fb_path_stats stats;
+    FB_LIST_EACH (it, &client->paths) {
+        const struct client_path *path = FB_CONTAINER(it, struct client_path, link);
+        if (fb_session_path_stats(client->s, path->id, fb_now_us(), &stats) == 0 && stats.silent)
             return true;
+    }
     return false;
 }
 
@@ -140,7 +143,7 @@ static void begin_path(struct fb_client *client) {
     (void)fb_pathset_began(client->set, path->id, fb_now_us()); /* it asks for no more than fit */
     if (first)
         fb_client_say(client, FB_CLIENT_RENDEZVOUS, "asking the broker for a volunteer");
-    else if (any_quiet(client))
+    else if (any_silent(client))
         fb_client_say(client, FB_CLIENT_LOST, "a volunteer says nothing; asking for another");
 }
 

@@ -29,9 +29,6 @@
 /* Sockets of apps with last bytes to go: an app that stops reading is rare, and its own doing. */
 #define FB_CLIENT_ENDS_MAX 256
 #define FB_CLIENT_SECOND_US UINT64_C(1000000)
-/* With connections open, a session pings a path after 3 s of silence. One that still says nothing
- * is quiet: another is sought beside it, long before ICE or the session give it up. */
-#define FB_CLIENT_QUIET_US (FB_CLIENT_SECOND_US * 4)
 
 enum client_path_state {
     PATH_GATHERING,  /* the peer learns its own addresses */
@@ -83,7 +80,6 @@ struct client_path {
     struct fb_timer *timer;         /* bounds the wait for an answer through the session */
     size_t queued;                  /* in the volunteer, as it says */
     bool unanswered;                /* no STUN server answered its peer */
-    uint64_t heard_us;              /* last message on it */
     uint8_t first[FB_FIRST_LEN];
 };
 
@@ -136,8 +132,6 @@ struct fb_client {
     struct fb_addr listen;
     struct fb_list conns, waiting;
     struct fb_pipe_ends ends;
-    size_t streams;        /* of connections */
-    uint64_t busy_us;      /* since when there has been one */
     struct fb_timer *tick; /* once a second while there are connections */
     bool ticking;
     bool stopped, pumping;
@@ -165,8 +159,6 @@ bool fb_client_is_local(const struct fb_client *client);
 int fb_client_path_begin(struct fb_client *client);
 /* Closes and frees; tell: the session hears of it. */
 void fb_client_path_end(struct client_path *path, bool tell);
-/* Open, and nothing came for FB_CLIENT_QUIET_US although something should have. */
-bool fb_client_path_is_quiet(const struct client_path *path);
 struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id);
 /* An answer that came through the session: number || sealed. */
 void fb_client_path_post(struct fb_client *client, const uint8_t *data, size_t len);

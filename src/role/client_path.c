@@ -23,13 +23,6 @@ struct client_path *fb_client_path_find(struct fb_client *client, uint32_t id) {
     return NULL;
 }
 
-bool fb_client_path_is_quiet(const struct client_path *path) {
-    const struct fb_client *client = path->client;
-    uint64_t since = path->heard_us > client->busy_us ? path->heard_us : client->busy_us;
-    return path->state == PATH_OPEN && client->streams > 0 &&
-           fb_now_us() - since >= FB_CLIENT_QUIET_US;
-}
-
 static void say_farewell(struct client_path *path, enum fb_farewell why) {
     uint8_t hop[FB_HOP_MAX];
     struct fb_hop_msg msg = {.type = FB_HOP_FAREWELL, .farewell = why};
@@ -332,7 +325,6 @@ static void on_open(void *user, struct fb_peer *peer) {
         return;
     }
     path->state = PATH_UP;
-    path->heard_us = fb_now_us();
     fb_client_lane_first(path);
     fb_client_say(client, FB_CLIENT_CHANNEL, "data channel open");
     if (fb_session_path_up(client->s, path->id, fb_now_us()) != 0) {
@@ -369,7 +361,7 @@ static void on_message(void *user, struct fb_peer *peer, uint8_t *data, size_t l
     if (len == 0)
         return;
     client->counts.bytes_down += len;
-    path->heard_us = lane->heard_us = fb_now_us();
+    lane->heard_us = fb_now_us();
     fb_client_lane_passed(path, len);
     if (data[0] == FB_KIND_SESSION) /* what fails closes the path by an event */
         (void)fb_session_recv(client->s, path->id, data, len, fb_now_us());

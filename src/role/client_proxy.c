@@ -43,7 +43,6 @@ static bool has_stream(const struct client_conn *conn) {
 /* gently: what was written to the app still goes out. */
 static void free_conn(struct client_conn *conn, bool gently) {
     struct fb_client *client = conn->client;
-    client->streams -= has_stream(conn);
     if (conn->state == CONN_OPEN) {
         fb_pipe_stop(&conn->pipe, gently);
     } else if (gently) {
@@ -196,8 +195,6 @@ void fb_client_proxy_open_waiting(struct fb_client *client) {
             return;
         fb_list_remove(&conn->wait_link);
         conn->state = CONN_CONNECTING;
-        if (client->streams++ == 0)
-            client->busy_us = fb_now_us();
         flush_out(conn);
     }
 }

@@ -53,7 +53,8 @@ async function headlessPlace({ net }, host) {
   let volunteer = await net.volunteer(host);
   return {
     begin: async () => (volunteer = await net.volunteer(host)),
-    carries: async () => /carrying for 1[^\n]*\n*$/.test(volunteer.output),
+    carries: async () =>
+      volunteer.output.match(/: (carrying|waiting) for/g)?.pop() === ': carrying for',
     end: () => volunteer.stop('SIGKILL'),
   };
 }

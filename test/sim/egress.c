@@ -141,6 +141,7 @@ static void attach(struct path *path, const uint8_t *msg, size_t len) {
     }
     fb_list_remove(&path->by_session);
     fb_list_push(&es->paths, &path->by_session);
+    es->no_path_since = NEVER; /* it may be gone before the next check */
     path->session = es;
     world_trace(world, "egress %u: path %u attached", egress->index, path->serial);
     egress_pump(es);

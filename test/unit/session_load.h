@@ -25,11 +25,22 @@ static inline int by_size(const void *a, const void *b) {
 }
 
 struct outcome {
-    uint64_t goodput;      /* bytes a second */
-    uint64_t idle, loaded; /* us; of small requests: median without load, 95 of 100 with it */
+    uint64_t goodput; /* bytes a second */
+    uint64_t idle,
+        loaded; /* us, within which 95 of 100 small requests are done: without, with it */
 };
 
 #define REQUESTS 80
+
+static inline uint64_t small_requests(void) {
+    uint64_t time[REQUESTS];
+    for (size_t i = 0; i < REQUESTS; i++) {
+        time[i] = small_request();
+        pair_run(&pr, 30 * MS, NULL);
+    }
+    qsort(time, REQUESTS, sizeof time[0], by_size);
+    return time[REQUESTS * 95 / 100];
+}
 
 static inline uint64_t arrived(uint64_t bulk, bool up) {
     return up ? pr.stream[bulk].up_read : pr.stream[bulk].down_read;
@@ -39,25 +50,15 @@ static inline uint64_t arrived(uint64_t bulk, bool up) {
  * trips. */
 static inline struct outcome load(bool up) {
     struct outcome outcome;
-    uint64_t bulk, time[REQUESTS];
-    for (size_t i = 0; i < REQUESTS / 4; i++) {
-        time[i] = small_request();
-        pair_run(&pr, 30 * MS, NULL);
-    }
-    qsort(time, REQUESTS / 4, sizeof time[0], by_size);
-    outcome.idle = time[REQUESTS / 8];
+    uint64_t bulk;
+    outcome.idle = small_requests();
     assert_true(pair_request(&pr, up ? BULK : 0, up ? 0 : BULK, &bulk));
     pair_run(&pr, 4 * S + 10 * outcome.idle, NULL);
     for (uint32_t path = 0; path < PAIR_PATHS; path++)
         pr.link[path].longest_queue[!up] = 0;
     uint64_t before = arrived(bulk, up), since = pr.now;
-    for (size_t i = 0; i < REQUESTS; i++) {
-        time[i] = small_request();
-        pair_run(&pr, 30 * MS, NULL);
-    }
+    outcome.loaded = small_requests();
     outcome.goodput = (arrived(bulk, up) - before) * S / (pr.now - since);
-    qsort(time, REQUESTS, sizeof time[0], by_size);
-    outcome.loaded = time[REQUESTS * 95 / 100];
     return outcome;
 }
 

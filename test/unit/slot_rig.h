@@ -20,9 +20,12 @@ static uint64_t seed;
 static struct fb_rng rng;
 static const uint8_t egress_ids[2][FB_EGRESS_ID_LEN] = {{0xe0}, {0xe1}};
 
-static inline struct fb_slot *make(uint16_t capacity) {
-    struct fb_slot_config config = {
-        .kind = FB_VOLUNTEER_BROWSER, .nat = FB_NAT_EASY, .capacity = capacity, .egress_count = 2};
+/* In a network of so many egresses, of egress_ids. */
+static inline struct fb_slot *make_for(uint16_t capacity, size_t egresses) {
+    struct fb_slot_config config = {.kind = FB_VOLUNTEER_BROWSER,
+                                    .nat = FB_NAT_EASY,
+                                    .capacity = capacity,
+                                    .egress_count = egresses};
     memcpy(config.egress, egress_ids, sizeof egress_ids);
     counted = (struct test_mem){0};
     seed = 7;
@@ -31,6 +34,10 @@ static inline struct fb_slot *make(uint16_t capacity) {
     struct fb_slot *slot = fb_slot_new(&mem, &rng, &config);
     assert_non_null(slot);
     return slot;
+}
+
+static inline struct fb_slot *make(uint16_t capacity) {
+    return make_for(capacity, 2);
 }
 
 static inline void done(struct fb_slot *slot) {
@@ -115,14 +122,17 @@ static inline void welcome(struct fb_slot *slot, uint64_t now_ms) {
 }
 
 /* On, welcomed, READY said. */
-static inline struct fb_slot *make_ready(uint16_t capacity) {
-    struct fb_slot *slot = make(capacity);
+static inline struct fb_slot *ready(struct fb_slot *slot) {
     fb_slot_switch(slot, true, 0);
     expect(slot, FB_SLOT_BROKER_CONNECT);
     welcome(slot, 0);
     expect_said(slot, FB_VOL_READY);
     expect_nothing(slot);
     return slot;
+}
+
+static inline struct fb_slot *make_ready(uint16_t capacity) {
+    return ready(make(capacity));
 }
 
 /* queued: in the WebSocket's send buffer, or in that of the first lane. */

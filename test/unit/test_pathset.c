@@ -287,6 +287,22 @@ static void one_path_and_no_spare(void **state) {
     done(&world);
 }
 
+/* One that leaves as soon as it has come is replaced at once; the second such is waited for. */
+static void first_short_life_costs_no_wait(void **state) {
+    struct world world = make(1, 0, 1);
+    world.plan = opens_and_dies;
+    fb_pathset_streams(world.set, 1, world.now);
+    run(&world, 1099 * MS);
+    assert_int_equal(world.offer_count, 1);
+    run(&world, 2 * MS);
+    assert_int_equal(world.offer_count, 2);
+    run(&world, 1100 * MS);
+    assert_int_equal(world.offer_count, 2);
+    run(&world, 2 * S);
+    assert_int_equal(world.offer_count, 3);
+    done(&world);
+}
+
 static void spare_takes_over(void **state) {
     struct world world = full(4, 1);
     uint32_t spare = any(&world, true)->id;
@@ -754,6 +770,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cold_start),
         cmocka_unit_test(one_path_and_no_spare),
+        cmocka_unit_test(first_short_life_costs_no_wait),
         cmocka_unit_test(spare_takes_over),
         cmocka_unit_test(all_die_at_once),
         cmocka_unit_test(no_tokens),

@@ -26,6 +26,8 @@ static void stats_tell_what_a_path_does(void **state) {
     assert_true(stats_of(0, path).receive_rate < 1000);
     assert_int_equal(stats_of(1, path).in_flight, 0);
     pair_close(&pr, path);
+    wanted_paths = 0;
+    add_path(20 * MS, 1000000);
     pair_run(&pr, 10 * S, NULL);
     assert_int_equal(fb_session_path_stats(pr.end[0], path, pr.now, &stats), FB_ERR_NOT_FOUND);
     assert_int_equal(fb_session_path_standby(pr.end[0], path, true), FB_ERR_NOT_FOUND);
@@ -40,6 +42,27 @@ static void an_old_report_of_a_queue_stops_nothing(void **state) {
     for (int end = 0; end < 2; end++)
         fb_session_path_queued(pr.end[end], path, 1 << 20);
     transfer(1 << 20, 1 << 20, 10 * S);
+    end();
+}
+
+/* The only path dies, and long after its state would be forgotten another comes: what had arrived
+ * is acknowledged there first, and only what was under way goes out again. */
+static void what_arrived_is_not_sent_again(void **state) {
+    begin(10);
+    uint32_t first = add_path(50 * MS, 1000000);
+    assert_true(pair_request(&pr, 0, 4 << 20, &wanted));
+    pair_run(&pr, 2 * S, NULL);
+    uint64_t under_way = stats_of(1, first).in_flight;
+    pair_close(&pr, first);
+    pair_run(&pr, 20 * S, NULL);
+    wanted_paths = 0;
+    uint32_t second = add_path(50 * MS, 1000000);
+    assert_true(pair_run(&pr, 20 * S, is_done));
+    uint64_t sent = pr.link[first].sent[1] + pr.link[second].sent[1];
+    print_message("%.1f KiB more than asked for, %.1f under way\n",
+                  (double)(sent - (4 << 20)) / 1024, (double)under_way / 1024);
+    assert_true(under_way > 32 << 10);
+    assert_true(sent < (4 << 20) * 103 / 100 + under_way);
     end();
 }
 
@@ -368,6 +391,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stats_tell_what_a_path_does),
         cmocka_unit_test(an_old_report_of_a_queue_stops_nothing),
+        cmocka_unit_test(what_arrived_is_not_sent_again),
         cmocka_unit_test(a_spare_stays_idle),
         cmocka_unit_test(a_spare_is_promoted_at_death),
         cmocka_unit_test(a_sole_spare_carries),

@@ -99,6 +99,57 @@ static void one_reader(void **state) {
     done(slot);
 }
 
+/* An offer of a network with one egress, answered; gives m. The egress is opened beside. */
+static uint32_t answered_early(struct fb_slot *slot, uint64_t match) {
+    struct fb_desc desc = desc_of(FB_SETUP_ACTIVE);
+    offer(slot, match, 0);
+    uint32_t m = expect(slot, FB_SLOT_PEER_CREATE).m;
+    fb_slot_peer_described(slot, m, &desc, 0);
+    expect_said(slot, FB_VOL_ANSWER);
+    assert_int_equal(expect(slot, FB_SLOT_EGRESS_OPEN).egress, 0);
+    return m;
+}
+
+static void expect_attached(struct fb_slot *slot) {
+    assert_int_equal(expect(slot, FB_SLOT_EGRESS_SEND).bytes[0], FB_KIND_ATTACH);
+    expect_nothing(slot);
+}
+
+/* Where it can be no other, the egress is opened before RELEASE; nothing goes there until then. */
+static void the_only_egress_is_opened_early(void **state) {
+    struct fb_slot *slot = ready(make_for(4, 1));
+    uint32_t m = answered_early(slot, 1);
+    fb_slot_egress_open(slot, m, 0);
+    expect_nothing(slot);
+    release(slot, 1, 0xe0, 0);
+    expect_attached(slot);
+
+    m = answered_early(slot, 2); /* RELEASE comes first */
+    release(slot, 2, 0xe0, 0);
+    expect_nothing(slot);
+    fb_slot_egress_open(slot, m, 0);
+    expect_attached(slot);
+
+    m = answered_early(slot, 3); /* it fails; after RELEASE it gets a second chance, and no third */
+    fb_slot_egress_closed(slot, m, 0);
+    expect_nothing(slot);
+    release(slot, 3, 0xe0, 0);
+    expect(slot, FB_SLOT_EGRESS_OPEN);
+    fb_slot_egress_closed(slot, m, 0);
+    assert_int_equal(expect(slot, FB_SLOT_PEER_CLOSE).m, m);
+    assert_int_equal(expect_said(slot, FB_VOL_DONE).outcome, FB_OUTCOME_EGRESS_FAILED);
+
+    m = answered_early(slot, 4); /* never released: it hears nothing, not even a farewell */
+    fb_slot_egress_open(slot, m, 0);
+    const struct fb_vol_msg cancel = {.type = FB_VOL_CANCEL, .match = 4};
+    broker_says(slot, &cancel, 0);
+    assert_int_equal(expect(slot, FB_SLOT_EGRESS_CLOSE).m, m);
+    expect(slot, FB_SLOT_PEER_CLOSE);
+    expect_said(slot, FB_VOL_READY);
+    expect_nothing(slot);
+    done(slot);
+}
+
 static void peer_opens_first(void **state) {
     struct fb_slot *slot = make_ready(1);
     struct fb_desc desc = desc_of(FB_SETUP_ACTIVE);
@@ -555,6 +606,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(off_until_switched_on),
         cmocka_unit_test(one_reader),
+        cmocka_unit_test(the_only_egress_is_opened_early),
         cmocka_unit_test(peer_opens_first),
         cmocka_unit_test(relay_rules),
         cmocka_unit_test(full_queue_closes),
