@@ -32,7 +32,8 @@
  *     follows soon waits twice as long. If nobody is idle, it stays.
  *   - Failures in a row, also paths that open and die within FB_PATHSET_PROVEN_US, make it wait
  *     longer (0.2 s for the first three where the broker asks for a fresh offer, else 0.5 s
- *     doubling to 30 s; not at all for the first of a row where the path had opened). Where nobody was idle: 1 s doubling to 5 s without a live path, since the
+ *     doubling to 30 s; not at all for the first of a row where the path had opened). Where nobody
+ *     was idle: 1 s doubling to 5 s without a live path, since the
  *     broker has held the offer meanwhile; 5 s doubling to 120 s with one. All by chance between
  *     three and five quarters, so that readers do not come in step.
  *   - Whatever happens, no more offers than fb_pathset_offers_max() in any span of time.

@@ -25,7 +25,8 @@ struct fb_ws_handler {
     void (*open)(void *user, struct fb_ws *ws);
     /* One message, valid during the call. Not called while reading is paused. */
     void (*message)(void *user, struct fb_ws *ws, const uint8_t *data, size_t len);
-    /* Everything that was queued has been handed to the kernel. May be NULL. */
+    /* Everything that was queued has been handed to the kernel; not told of what went there at
+     * once. May be NULL. */
     void (*drained)(void *user, struct fb_ws *ws);
     /*
      * The socket is gone, or never opened. code: the close code the other side sent, 1006 when it
@@ -52,7 +53,7 @@ struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url, const struct fb
                             uint64_t timeout_us, const struct fb_ws_handler *handler, void *user,
                             char err[static FB_NET_ERR_MAX]);
 
-/* Copies and queues one message, 1 byte or more. 0; FB_ERR_AGAIN: over send_max, try after
+/* Sends one message, 1 byte or more, or queues a copy where the kernel has no room. 0; FB_ERR_AGAIN: over send_max, try after
  * `drained`; FB_ERR_STATE: not open yet; FB_ERR_NOMEM. */
 int fb_ws_send(struct fb_ws *ws, const void *data, size_t len);
 /* The same from two pieces (a header and its body). */
