@@ -1,9 +1,8 @@
 #include "base/err.h"
 #include "core/session_impl.h"
 
-#define PIECE_MIN 64    /* bytes of a stream that are worth a frame */
-#define ECHO_BYTES 4096 /* of each stream, that are sent twice */
-#define HELP_PACKETS 64 /* of each path, that are looked at for what holds a stream up */
+#define PIECE_MIN 64                      /* bytes of a stream that are worth a frame */
+#define ECHO_BYTES 4096                   /* of each stream, that are sent twice */
 #define URGENT_RESERVE ((size_t)8 * 1024) /* of the window, for streams that have just begun */
 
 /* A packet being written: frames go to wr, what must be remembered of them to sent. */
@@ -389,30 +388,67 @@ static size_t send_echo(struct fb_session *s, uint32_t *path, uint8_t *buf, uint
     return finish(&d, buf, now);
 }
 
-/* The lowest offset of the stream that is in flight, and has not been sent a second time. */
-static const struct fb_sent_frame *oldest_held(const struct fb_session *s,
-                                               const struct fb_stream *st, struct fb_path **path,
-                                               uint64_t *sent) {
-    const struct fb_sent_frame *oldest = NULL;
+/* Who has a byte of a stream now. */
+struct holder {
+    struct fb_path *path;
+    uint64_t time, end; /* when it was sent; where its frame ends */
+    bool fin;
+};
+
+/* The newest packet in flight with that byte of the stream, or with its end there. */
+static bool find_holder(const struct fb_session *s, const struct fb_stream *st, uint64_t offset,
+                        struct holder *holder) {
+    *holder = (struct holder){0};
     FB_LIST_EACH (at, &s->paths) {
         struct fb_path *p = FB_CONTAINER(at, struct fb_path, link);
-        size_t looked = 0;
         FB_LIST_EACH (it, &p->sent.in_flight) {
             const struct fb_sent_packet *packet = FB_CONTAINER(it, struct fb_sent_packet, link);
             for (size_t i = 0; i < packet->count; i++) {
                 const struct fb_sent_frame *f = &packet->frames[i];
-                if (f->type != FB_FRAME_STREAM || f->id != st->id || f->offset < st->helped ||
-                    (oldest != NULL && f->offset >= oldest->offset))
-                    continue;
-                oldest = f;
-                *path = p;
-                *sent = packet->time;
+                uint64_t end = f->offset + f->len;
+                if (f->type == FB_FRAME_STREAM && f->id == st->id && f->offset <= offset &&
+                    (offset < end || (f->fin && offset == end)) && packet->time >= holder->time)
+                    *holder = (struct holder){p, packet->time, end, f->fin};
             }
-            if (++looked == HELP_PACKETS)
-                break;
         }
     }
-    return oldest;
+    return holder->path != NULL;
+}
+
+/* What the peer does not have, from the offset on: bytes, or the end alone. */
+static bool next_hole(const struct fb_stream *st, uint64_t from, struct fb_range *hole) {
+    if (fb_ranges_gap(&st->acked, from, st->sent, hole))
+        return true;
+    *hole = (struct fb_range){st->sent, st->sent};
+    return st->fin_sent && !st->fin_acked && from <= st->sent;
+}
+
+/* A second copy may be late, too; by then it should have been acknowledged. */
+static uint64_t help_again(const struct fb_session *s, const struct fb_stream *st) {
+    uint64_t longest = 0;
+    FB_LIST_EACH (it, &s->paths) {
+        const struct fb_path *p = FB_CONTAINER(it, struct fb_path, link);
+        if (p->state == FB_PATH_IS_OPEN && p->sent.smoothed_rtt > longest)
+            longest = p->sent.smoothed_rtt;
+    }
+    return st->help_time + 2 * longest;
+}
+
+/* The next hole that is to be filled from another path; those have their turn in order, and again
+ * after a while. False: none now. */
+static bool hole_to_fill(struct fb_session *s, struct fb_stream *st, uint64_t now,
+                         struct fb_range *hole) {
+    uint64_t base = fb_stream_out_base(st);
+    if (st->helped > base && next_hole(st, st->helped, hole))
+        return true;
+    if (st->helped > base && help_again(s, st) > now) {
+        s->pace_at = help_again(s, st);
+        return false;
+    }
+    st->helped = base;
+    st->help_time = now;
+    s->held_up = next_hole(st, base, hole);
+    return s->held_up;
 }
 
 /*
@@ -422,18 +458,18 @@ static const struct fb_sent_frame *oldest_held(const struct fb_session *s,
  */
 static size_t send_help(struct fb_session *s, uint32_t *path, uint8_t *buf, uint64_t now) {
     struct fb_stream *st = s->held_up ? fb_stream_find(s, s->held_up_id) : NULL;
-    struct fb_path *slow, *p;
-    uint64_t sent;
+    struct holder holder;
+    struct fb_range hole;
+    struct fb_path *p;
     s->held_up = st != NULL && !st->reset_sent && !st->send_reset && s->path_count > 1;
-    if (!s->held_up)
+    if (!s->held_up || !hole_to_fill(s, st, now, &hole))
         return 0;
-    if (st->helped < fb_stream_out_base(st))
-        st->helped = fb_stream_out_base(st);
-    const struct fb_sent_frame *f = oldest_held(s, st, &slow, &sent);
-    s->held_up = f != NULL;
-    if (f == NULL || (p = fb_sched_help(s, slow, sent, now)) == NULL)
+    s->held_up = find_holder(s, st, hole.lo, &holder);
+    if (!s->held_up || (p = fb_sched_help(s, holder.path, holder.time, now)) == NULL)
         return 0;
-    struct fb_piece piece = {.offset = f->offset, .len = f->len, .fin = f->fin};
+    uint64_t end = holder.end < hole.hi ? holder.end : hole.hi;
+    struct fb_piece piece = {
+        .offset = hole.lo, .len = end - hole.lo, .fin = holder.fin && end == holder.end};
     struct draft d = start(s, p, buf);
     put_acks(&d, now);
     if (!fit(&d, st->id, &piece))

@@ -30,7 +30,8 @@ struct fb_stream {
     struct fb_blocks out;
     struct fb_ranges acked, lost;
     uint64_t sent, written;
-    uint64_t helped;    /* offset below which what is in flight is not to be sent a second time */
+    uint64_t helped;    /* offset below which what is missing has gone a second time */
+    uint64_t help_time; /* us; when that began from the first of it */
     uint64_t out_limit; /* the peer's MAX_STREAM_DATA */
     bool finished, fin_sent, fin_acked;      /* FIN */
     bool send_reset, reset_sent, reset_done; /* RESET_STREAM: wanted, under way, acknowledged */
