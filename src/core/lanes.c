@@ -9,6 +9,9 @@
 #define JUDGE_MS 500
 /* The session's windows are small in front of a slow path, and learn by and by that it is not. */
 #define PATIENCE_MS 4000
+/* Between two lanes that are taken back. */
+#define BACK_MS 1000
+#define BACK_RTTS 4
 /* A step takes as long whatever it adds, and two lanes are never many. */
 #define FIRST_STEP 4
 /* From here on a step takes seconds and a lane carries little: twice as many. */
@@ -167,19 +170,30 @@ static bool has_paid(const struct fb_lane_plan *plan, const struct fb_lane_state
     return now_rate * 8 * before >= plan->rate * (8 * before + counted);
 }
 
-/* How many lanes to take back. */
-static int judge(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
-                 uint64_t now) {
+/* Whether the step on trial stays. */
+static void judge(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
+                  uint64_t now) {
     bool paid = has_paid(plan, state, now_rate);
     if (!paid && now - plan->settled < PATIENCE_MS)
-        return 0;
+        return;
     plan->on_trial = false;
     if (paid) {
         plan->hold = 0;
-        return 0;
+        return;
     }
     hold(plan, now);
-    return (int)plan->before - (int)state->open;
+    plan->surplus = (uint8_t)(state->open - plan->before);
+    plan->surplus_at = now;
+}
+
+static bool take_back(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now) {
+    uint64_t wait = BACK_RTTS * state->rtt_ms;
+    if (plan->surplus == 0 || state->open <= 1 || now < plan->surplus_at)
+        return false;
+    plan->surplus--;
+    plan->hold_until = now + plan->hold;
+    plan->surplus_at = now + (wait > BACK_MS ? wait : BACK_MS);
+    return true;
 }
 
 static int shrink(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now_rate,
@@ -205,7 +219,11 @@ int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *sta
         plan->needed = now;
         plan->marked = false;
     }
-    if (state->pending > 0 || state->open == 0 || now < plan->settled)
+    if (state->pending > 0 || state->open == 0)
+        return 0;
+    if (take_back(plan, state, now))
+        return -1;
+    if (now < plan->settled)
         return 0;
     mark(plan, state->delivered, now);
     uint64_t now_rate = rate(plan, state->delivered, now);
@@ -217,6 +235,7 @@ int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *sta
         return grow(plan, state, now_rate, now);
     if (!measured)
         return 0;
-    int back = plan->on_trial ? judge(plan, state, now_rate, now) : 0;
-    return back < 0 || plan->on_trial ? back : grow(plan, state, now_rate, now);
+    if (plan->on_trial)
+        judge(plan, state, now_rate, now);
+    return plan->on_trial || plan->surplus > 0 ? 0 : grow(plan, state, now_rate, now);
 }

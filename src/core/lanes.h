@@ -77,6 +77,8 @@ struct fb_lane_plan {
     uint32_t offers;          /* that may be made now, less than FB_LANE_OFFERS: those made */
     uint8_t open;             /* lanes at the last look */
     uint8_t before, on_trial; /* lanes before the step that is on trial, and whether one is */
+    uint8_t surplus;          /* lanes to be taken back, one by one */
+    uint64_t surplus_at;      /* when the next of them is */
     bool marked;
 };
 
@@ -98,8 +100,9 @@ void fb_lane_plan_failed(struct fb_lane_plan *plan, uint64_t now);
  *
  * Where the path is full: four, then eight whatever they bring, because the rate of a few over part
  * of a second is mostly chance, and a step takes a second; sixteen when those have raised the rate.
- * What has not is taken back. None where each carries FB_LANE_FAST. Closes what the rate does not
- * need for FB_LANES_IDLE_MS.
+ * What has not is taken back, lane by lane: what one carried, the others' SCTP first has to learn
+ * to carry, and that takes round trips. None where each carries FB_LANE_FAST. Closes what the rate
+ * does not need for FB_LANES_IDLE_MS.
  */
 int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now);
 

@@ -22,6 +22,7 @@
 #define MIN_RTT_FOR (10 * SECOND) /* so long a smallest round trip is believed */
 #define PACKET_TIME (5 * MS)      /* that one takes; larger ones cost a third of the CPU */
 #define PROBE_RTT_FOR (100 * MS)
+#define FAT (128 * 1024) /* bytes of a bandwidth-delay product */
 #define LONG_RTTS 8
 #define LAG_PACKETS 64
 #define CRUISE_ROUNDS 5
@@ -66,21 +67,40 @@ static uint64_t slack_of(const struct fb_window *w) {
     return bytes < most ? bytes : most;
 }
 
-/* The bandwidth-delay product. */
+/* The bandwidth-delay product; and what lower layers repair meanwhile, which no gain applies to:
+ * there would be no end to it. */
+static uint64_t product(const struct fb_window *w) {
+    return during(w->rate, w->min_rtt);
+}
+
+static uint64_t in_repair(const struct fb_window *w) {
+    return during(w->rate, w->lag);
+}
+
 static uint64_t under_way(const struct fb_window *w) {
-    return during(w->rate, w->min_rtt + w->lag);
+    return product(w) + in_repair(w);
+}
+
+/* Twice what is known, and where that is much half as much again: the last round of a start goes
+ * into the queue at the bottleneck, and SCTP takes seconds to repair what overflows there. */
+static uint64_t start_of(uint64_t bdp) {
+    return bdp < FAT ? 2 * bdp : larger(2 * FAT, bdp + bdp / 2);
 }
 
 size_t fb_window_bytes(const struct fb_window *w) {
-    uint64_t bdp = under_way(w), slack = slack_of(w), bytes = 0;
+    uint64_t bdp = product(w), more = bdp + bdp / 4 + in_repair(w), bytes = 0;
     switch (w->phase) {
-    case FB_WINDOW_STARTUP: bytes = larger(2 * bdp + slack, FB_WINDOW_FIRST); break;
-    case FB_WINDOW_GROW: bytes = bdp + bdp / 2 + slack; break;
-    case FB_WINDOW_UP: bytes = bdp + bdp / 4 + slack; break;
+    case FB_WINDOW_STARTUP: bytes = larger(start_of(bdp), more); break;
+    case FB_WINDOW_GROW: bytes = larger(bdp + bdp / 2, more); break;
+    case FB_WINDOW_UP: bytes = more; break;
     case FB_WINDOW_DRAIN:
-    case FB_WINDOW_CRUISE: bytes = bdp + bdp / 8 + slack; break;
-    case FB_WINDOW_PROBE_RTT: bytes = bdp / 2; break;
+    case FB_WINDOW_CRUISE: bytes = bdp + bdp / 8 + in_repair(w); break;
+    case FB_WINDOW_PROBE_RTT: bytes = under_way(w) / 2; break;
     }
+    if (w->phase != FB_WINDOW_PROBE_RTT)
+        bytes += slack_of(w);
+    if (w->phase == FB_WINDOW_STARTUP)
+        bytes = larger(bytes, FB_WINDOW_FIRST);
     bytes += 4 * fb_window_packet(w);
     return bytes < FB_WINDOW_MAX ? (size_t)bytes : FB_WINDOW_MAX;
 }
@@ -286,15 +306,15 @@ static bool round_is_over(const struct fb_window *w, uint64_t now) {
 
 /* What ends with what is in flight, and with time. */
 static void end_phase(struct fb_window *w, size_t in_flight, uint64_t now) {
-    uint64_t bdp = under_way(w), half_slack = slack_of(w) / 2;
+    uint64_t usual = under_way(w) + slack_of(w) / 2;
     /* HyStart++ (RFC 9406). With little in flight a long round trip is not this path's queue; while
      * the rate still grows from round to round it is what SCTP holds back in its own start. */
     if ((w->phase == FB_WINDOW_STARTUP || w->phase == FB_WINDOW_GROW) && w->rounds > 0 &&
         w->long_rtts >= LONG_RTTS && (w->round_full || in_flight > 2 * FB_WINDOW_FIRST))
         enter(w, FB_WINDOW_DRAIN, now);
-    if (w->phase == FB_WINDOW_UP && in_flight >= bdp + bdp / 5 + half_slack)
+    if (w->phase == FB_WINDOW_UP && in_flight >= usual + product(w) / 5)
         enter(w, FB_WINDOW_DRAIN, now); /* it stays behind what is sent */
-    if (w->phase == FB_WINDOW_DRAIN && in_flight <= bdp + half_slack)
+    if (w->phase == FB_WINDOW_DRAIN && in_flight <= usual)
         enter(w, FB_WINDOW_CRUISE, now);
     if (w->phase == FB_WINDOW_PROBE_RTT && now - w->phase_time >= PROBE_RTT_FOR + w->min_rtt) {
         w->min_rtt = w->probe_rtt > 0 ? w->probe_rtt : w->min_rtt;

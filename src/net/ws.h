@@ -53,8 +53,8 @@ struct fb_ws *fb_ws_connect(struct fb_net *net, const char *url, const struct fb
                             uint64_t timeout_us, const struct fb_ws_handler *handler, void *user,
                             char err[static FB_NET_ERR_MAX]);
 
-/* Sends one message, 1 byte or more, or queues a copy where the kernel has no room. 0; FB_ERR_AGAIN: over send_max, try after
- * `drained`; FB_ERR_STATE: not open yet; FB_ERR_NOMEM. */
+/* Sends one message, 1 byte or more, or queues a copy where the kernel has no room. 0;
+ * FB_ERR_AGAIN: over send_max, try after `drained`; FB_ERR_STATE: not open yet; FB_ERR_NOMEM. */
 int fb_ws_send(struct fb_ws *ws, const void *data, size_t len);
 /* The same from two pieces (a header and its body). */
 int fb_ws_send2(struct fb_ws *ws, const void *head, size_t head_len, const void *data, size_t len);

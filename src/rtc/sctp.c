@@ -22,6 +22,10 @@
 #define RTO_INITIAL 500
 #define RTO_MIN 400
 #define RTO_MAX 10000
+/* Over the smoothed round trip. usrsctp's timeout comes close to that where the way is long and
+ * even; the first queue then looks like a loss, and the window starts from one packet again. */
+#define RTO_MORE 300
+#define RTO_STEP 50
 /* Rounds of the clock that fb_sctp_stop grants to what usrsctp frees by timer. */
 #define STOP_ROUNDS 200
 /* Messages that usrsctp may hold beyond what its window lets out: one to begin with when an
@@ -36,6 +40,7 @@ struct fb_sctp {
     uint8_t *partial; /* start of a message whose end has not come; NULL, or room for a whole one */
     size_t partial_len;
     uint16_t partial_stream;
+    uint32_t rto_min; /* ms; as set last */
 };
 
 static void (*packet_output)(uintptr_t id, const uint8_t *packet, size_t len);
@@ -142,6 +147,7 @@ struct fb_sctp *fb_sctp_new(const struct fb_sctp_config *config) {
     if (sctp == NULL)
         return NULL;
     sctp->id = config->id;
+    sctp->rto_min = RTO_MIN;
     usrsctp_register_address((void *)config->id);
     sctp->socket = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
     struct sockaddr_conn local = conn_address(config->id, config->local_port);
@@ -266,13 +272,26 @@ static bool get_status(struct fb_sctp *sctp, struct sctp_status *status) {
     return usrsctp_getsockopt(sctp->socket, IPPROTO_SCTP, SCTP_STATUS, status, &len) == 0;
 }
 
+static void fit_timeout(struct fb_sctp *sctp, uint32_t srtt) {
+    uint32_t least = srtt + RTO_MORE > RTO_MIN ? srtt + RTO_MORE : RTO_MIN;
+    struct sctp_rtoinfo rto = {SCTP_FUTURE_ASSOC, least > RTO_INITIAL ? least : RTO_INITIAL,
+                               RTO_MAX, least};
+    if (least >= RTO_MAX || (least < sctp->rto_min + RTO_STEP && sctp->rto_min < least + RTO_STEP))
+        return;
+    if (set(sctp->socket, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto))
+        sctp->rto_min = least;
+}
+
 int fb_sctp_send(struct fb_sctp *sctp, const uint8_t *data, size_t len, bool last) {
     struct sctp_sndinfo info = {
         .snd_flags = (uint16_t)(SCTP_UNORDERED | (last ? SCTP_SACK_IMMEDIATELY : 0)),
         .snd_ppid = htonl(PPID_BINARY)};
     struct sctp_status status;
-    if (get_status(sctp, &status) && status.sstat_penddata >= UNSENT_MAX)
-        return FB_ERR_AGAIN;
+    if (get_status(sctp, &status)) {
+        if (status.sstat_penddata >= UNSENT_MAX)
+            return FB_ERR_AGAIN;
+        fit_timeout(sctp, status.sstat_primary.spinfo_srtt);
+    }
     ssize_t sent = usrsctp_sendv(sctp->socket, data, len, NULL, 0, &info, sizeof info,
                                  SCTP_SENDV_SNDINFO, 0);
     if (sent == (ssize_t)len)

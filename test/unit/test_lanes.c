@@ -159,6 +159,9 @@ static void as_many_as_pay(void **state) {
     /* 50 Mbit/s, 10 a lane: the eighth lane is needed, the ninth would bring nothing. */
     struct line line = line_of(1250000, 6250000);
     run(&line, 12000);
+    assert_int_equal(line.most, 16);
+    assert_in_range(line.open, 9, 15); /* taken back one by one: the others learn to carry more */
+    run(&line, 5000);
     assert_int_equal(line.open, 8);
     /* A line that one lane fills: eight are tried, and given back, ever more rarely. */
     line = line_of(2500000, 2500000);
