@@ -182,17 +182,18 @@ static void judge(struct fb_lane_plan *plan, const struct fb_lane_state *state, 
         return;
     }
     hold(plan, now);
-    plan->surplus = (uint8_t)(state->open - plan->before);
-    plan->surplus_at = now;
+    plan->keep = plan->before;
+    plan->back_at = now;
 }
 
 static bool take_back(struct fb_lane_plan *plan, const struct fb_lane_state *state, uint64_t now) {
     uint64_t wait = BACK_RTTS * state->rtt_ms;
-    if (plan->surplus == 0 || state->open <= 1 || now < plan->surplus_at)
+    if (plan->keep > 0 && state->open <= plan->keep)
+        plan->keep = 0; /* that is done, or some have died */
+    if (plan->keep == 0 || now < plan->back_at)
         return false;
-    plan->surplus--;
     plan->hold_until = now + plan->hold;
-    plan->surplus_at = now + (wait > BACK_MS ? wait : BACK_MS);
+    plan->back_at = now + (wait > BACK_MS ? wait : BACK_MS);
     return true;
 }
 
@@ -237,5 +238,5 @@ int fb_lane_plan_poll(struct fb_lane_plan *plan, const struct fb_lane_state *sta
         return 0;
     if (plan->on_trial)
         judge(plan, state, now_rate, now);
-    return plan->on_trial || plan->surplus > 0 ? 0 : grow(plan, state, now_rate, now);
+    return plan->on_trial || plan->keep > 0 ? 0 : grow(plan, state, now_rate, now);
 }

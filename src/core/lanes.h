@@ -77,8 +77,8 @@ struct fb_lane_plan {
     uint32_t offers;          /* that may be made now, less than FB_LANE_OFFERS: those made */
     uint8_t open;             /* lanes at the last look */
     uint8_t before, on_trial; /* lanes before the step that is on trial, and whether one is */
-    uint8_t surplus;          /* lanes to be taken back, one by one */
-    uint64_t surplus_at;      /* when the next of them is */
+    uint8_t keep;             /* so many are to stay, the others go one by one; 0: all stay */
+    uint64_t back_at;         /* when the next of them goes */
     bool marked;
 };
 

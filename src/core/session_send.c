@@ -1,8 +1,9 @@
 #include "base/err.h"
 #include "core/session_impl.h"
 
-#define PIECE_MIN 64                      /* bytes of a stream that are worth a frame */
-#define ECHO_BYTES 4096                   /* of each stream, that are sent twice */
+#define PIECE_MIN 64      /* bytes of a stream that are worth a frame */
+#define HELP_PACKETS 4096 /* looked at for who holds a stream up: a peer may leave many open */
+#define ECHO_BYTES 4096   /* of each stream, that are sent twice */
 #define URGENT_RESERVE ((size_t)8 * 1024) /* of the window, for streams that have just begun */
 
 /* A packet being written: frames go to wr, what must be remembered of them to sent. */
@@ -398,11 +399,14 @@ struct holder {
 /* The newest packet in flight with that byte of the stream, or with its end there. */
 static bool find_holder(const struct fb_session *s, const struct fb_stream *st, uint64_t offset,
                         struct holder *holder) {
+    size_t looked = 0;
     *holder = (struct holder){0};
     FB_LIST_EACH (at, &s->paths) {
         struct fb_path *p = FB_CONTAINER(at, struct fb_path, link);
         FB_LIST_EACH (it, &p->sent.in_flight) {
             const struct fb_sent_packet *packet = FB_CONTAINER(it, struct fb_sent_packet, link);
+            if (++looked > HELP_PACKETS)
+                return holder->path != NULL;
             for (size_t i = 0; i < packet->count; i++) {
                 const struct fb_sent_frame *f = &packet->frames[i];
                 uint64_t end = f->offset + f->len;

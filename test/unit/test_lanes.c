@@ -163,6 +163,14 @@ static void as_many_as_pay(void **state) {
     assert_in_range(line.open, 9, 15); /* taken back one by one: the others learn to carry more */
     run(&line, 5000);
     assert_int_equal(line.open, 8);
+    /* Lanes die while others are taken back: no more go than were to. */
+    line = line_of(1250000, 6250000);
+    run(&line, 9000);
+    assert_in_range(line.open, 9, 15);
+    line.open = 6;
+    line.room = 6;
+    run(&line, 20000);
+    assert_int_equal(line.open, 6);
     /* A line that one lane fills: eight are tried, and given back, ever more rarely. */
     line = line_of(2500000, 2500000);
     run(&line, 60000);

@@ -66,6 +66,24 @@ static void what_arrived_is_not_sent_again(void **state) {
     end();
 }
 
+/* The client of a sole path that falls silent in a download knows soon; no other is used instead. */
+static void a_sole_path_is_known_to_be_silent(void **state) {
+    begin(11);
+    uint32_t path = add_path(50 * MS, 1000000);
+    assert_true(pair_request(&pr, 0, 16 << 20, &wanted));
+    pair_run(&pr, 2 * S, NULL);
+    pr.link[path].silent = true;
+    pair_run(&pr, 500 * MS, NULL);
+    assert_false(stats_of(0, path).silent);
+    pair_run(&pr, 1300 * MS, NULL);
+    assert_true(stats_of(0, path).silent);
+    assert_false(stats_of(0, path).suspect);
+    pr.link[path].silent = false;
+    pair_run(&pr, 3 * S, NULL);
+    assert_false(stats_of(0, path).silent);
+    end();
+}
+
 /* Bytes on the spare while some go over the other path. */
 static uint64_t spare_bytes(uint32_t spare) {
     uint64_t before = pr.link[spare].sent[0] + pr.link[spare].sent[1];
@@ -392,6 +410,7 @@ int main(void) {
         cmocka_unit_test(stats_tell_what_a_path_does),
         cmocka_unit_test(an_old_report_of_a_queue_stops_nothing),
         cmocka_unit_test(what_arrived_is_not_sent_again),
+        cmocka_unit_test(a_sole_path_is_known_to_be_silent),
         cmocka_unit_test(a_spare_stays_idle),
         cmocka_unit_test(a_spare_is_promoted_at_death),
         cmocka_unit_test(a_sole_spare_carries),
