@@ -66,7 +66,7 @@ static void what_arrived_is_not_sent_again(void **state) {
     end();
 }
 
-/* The client of a sole path that falls silent in a download knows soon; no other is used instead. */
+/* The client of a sole path that falls silent knows soon; no other is used instead. */
 static void a_sole_path_is_known_to_be_silent(void **state) {
     begin(11);
     uint32_t path = add_path(50 * MS, 1000000);
